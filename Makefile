@@ -75,7 +75,8 @@ format: $(READY) ## Format the code and apply the fixes of the linter
 .PHONY: docs
 docs: $(READY) ## Build the documentation into build/docs; a warning is an error
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs build/docs
-	@echo "$$(find build/docs -name '*.html' | wc -l) pages in build/docs"
+	@echo "build/docs: $$(cat build/docs/links.txt)"
+	@$(BIN)/python -m tests.console_blocks
 
 .PHONY: bench
 bench: $(READY) ## Measure, and write benchmarks/RESULTS.md

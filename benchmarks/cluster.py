@@ -76,7 +76,7 @@ def filled_cluster(pods: Mapping[str, int]) -> Iterator[Cluster]:
 
 
 def cache() -> Path:
-    """What is built once for this machine."""
+    """The programs, built once for this machine."""
     usual = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(usual).expanduser() / "opscheck" / "benchmarks"
 

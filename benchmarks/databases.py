@@ -22,7 +22,7 @@ from tests.servers.cache import NotThere
 from tests.servers.embedded import find_postgres
 from tests.servers.fetching import REQUIRED
 
-# The plugins that stand beside opscheck are of its time; what is newer they cannot ask.
+# The version that the compared plugins support; they cannot query newer ones.
 MAJOR = 15
 DATABASES, TABLES, CLIENTS = 200, 100, 300
 
@@ -46,7 +46,7 @@ Admin: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Cost:
-    """What one process, or several one after the other, asked of the server."""
+    """The cost of one process, or of several in a row, for the server."""
 
     wall_s: float
     connections: int
@@ -63,14 +63,14 @@ class Cost:
 
 
 class Databases:
-    """The server, and what is asked of it."""
+    """The server, with the cost of queries."""
 
     def __init__(self, server: PostgreSQL, admin: Admin) -> None:
         self.server = server
         self._admin = admin
 
     def cost_of(self, process: Callable[[], Took]) -> Cost:
-        """Run it, and count what the server did meanwhile; the one statement that counts is not left out."""
+        """Run it, and count the server's work. The statement that counts is included."""
         connections, statements = self._counted()
         busy, began = self._processor_s(), monotonic()
         process()
@@ -94,7 +94,7 @@ class Databases:
 @contextmanager
 def many_databases() -> Iterator[Databases]:
     """Start and furnish it, which takes a minute. Raises Missing."""
-    os.environ[REQUIRED] = "1"  # somebody who measures wants it fetched
+    os.environ[REQUIRED] = "1"  # a measurement may download it
     try:
         programs = find_postgres()[MAJOR]
     except NotThere as why:
@@ -124,6 +124,8 @@ def _furnish(server: PostgreSQL, admin: Admin) -> None:
     with psycopg.connect(server.dsn("postgres", _TEMPLATE), autocommit=True) as template:
         template.execute(_TABLE.format(tables=TABLES))
         template.execute("VACUUM (ANALYZE)")
-    wait_until(lambda: not admin.execute(_CONNECTED, [_TEMPLATE]).fetchall(), 20, "somebody stays in the template")
+    wait_until(
+        lambda: not admin.execute(_CONNECTED, [_TEMPLATE]).fetchall(), 20, "a client is still connected to the template"
+    )
     for number in range(1, DATABASES):
         admin.execute(f"CREATE DATABASE shop_{number:03} TEMPLATE {_TEMPLATE} STRATEGY file_copy")

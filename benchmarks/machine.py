@@ -1,4 +1,4 @@
-"""What the numbers were measured on and with."""
+"""The machine and the versions of a measurement."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ _PACKAGES = ("opscheck", "pytest", "httpx", "pytest-testinfra", "kubernetes", "u
 
 
 def load() -> float:
-    """How many processes want to run; what others do on the machine is in every number."""
+    """The load of the machine: other processes change every number."""
     return os.getloadavg()[0]
 
 
@@ -29,7 +29,7 @@ def described(load: float) -> str:
 
 
 def _servers() -> str:
-    """What the rows on a real Kubernetes were measured with; nothing where there is none."""
+    """The programs of the rows on a real Kubernetes; empty without one."""
     try:
         found = programs()
     except Missing:

@@ -14,12 +14,12 @@ from pathlib import Path
 _METER = Path(__file__).with_name("meter.py")
 _TAKES_AT_MOST_S = 600.0
 
-# Whatever changes how Python, pytest or an HTTP client behaves does not reach a measured process.
+# Variables that change the behaviour of Python, pytest or an HTTP client do not reach a measured process.
 _STRANGERS = ("PYTEST", "PYTHON", "COV", "OPSCHECK", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "KUBE")
 
 
 class BenchmarkError(Exception):
-    """A measured process did not do what it was measured for."""
+    """A measured process failed."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Took:
-    """What one process took."""
+    """The time and memory of one process."""
 
     wall_s: float
     processor_s: float
@@ -48,7 +48,7 @@ class Took:
 
 @dataclass(frozen=True)
 class Median:
-    """What a process takes: medians over several runs, except for the peak, which is the highest."""
+    """Time and memory of a process: medians over several runs; the peak is the highest."""
 
     wall_s: float
     processor_s: float
@@ -66,7 +66,7 @@ def run(command: Command) -> Took:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # so that it can be ended together with what it started
+            start_new_session=True,  # its children can be ended with it
         )
         try:
             process.wait(_TAKES_AT_MOST_S)

@@ -1,8 +1,8 @@
 """
-Runs one command and tells what it took: `python meter.py REPORT COMMAND...`. The report is a file of JSON.
+Runs one command and reports its time and memory: `python meter.py REPORT COMMAND...`. The report is a file of JSON.
 
-A process of its own, because the kernel counts a process' peak memory from the fork on: one that a large process
-starts is never smaller than that. This one imports next to nothing.
+A process of its own, because the kernel counts peak memory from the fork on. A child of a large process
+is never smaller than its parent. This process imports little.
 """
 
 import json
@@ -23,7 +23,7 @@ def main(report: str, words: list[str]) -> None:
         "peak_bytes": usage.ru_maxrss * 1024,  # Linux counts in KiB
         "exit_code": os.waitstatus_to_exitcode(status),
     }
-    with open(report, "w") as file:  # noqa: PTH123 - pathlib would double what this imports
+    with open(report, "w") as file:  # noqa: PTH123 - pathlib would double the imports
         json.dump(took, file)
 
 

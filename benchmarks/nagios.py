@@ -1,8 +1,8 @@
 """
-check_pgactivity and check_postgres of Debian, one process for each question, as a monitoring system runs them.
+check_pgactivity and check_postgres of Debian, one process per query, as a monitoring system runs them.
 
-They are asked the questions of the policy beside them, as far as they can: Debian's check_postgres fails on sequences.
-What it asks in one database alone is asked in each by name.
+They run the queries of the policy that they support: Debian's check_postgres fails on sequences.
+A query of one database is sent to each database by name.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from tests.servers.debian import PLUGINS, find_debian
 
 _EVERY_DATABASE = ",".join(f"shop_{number:03}" for number in range(DATABASES))
 
-# The words of each plugin for one question.
+# The arguments of each plugin for one query.
 PGACTIVITY = (
     "backends -w 75% -c 90%",
     "longest_query -w 300s -c 1800s",
@@ -56,22 +56,22 @@ CHECK_POSTGRES = (
 
 @dataclass(frozen=True)
 class Plugins:
-    """One of the two: its program, how it is told where the server is, and its questions."""
+    """One of the two: its program, its arguments for the server, and its queries."""
 
     name: str
     program: Path
     says: str
-    questions: Sequence[str]
+    queries: Sequence[str]
     where: Sequence[str]
     ask: str
 
     def run(self, server: PostgreSQL, folder: Path) -> Took:
-        """Each question in turn; the time of the last process is no matter. Raises BenchmarkError."""
+        """Each query in turn. The time of the last process is ignored. Raises BenchmarkError."""
         parts = urlsplit(server.dsn("opscheck", "postgres"))
         programs = next(iter(installed_versions().values())) / "bin"
         variables = {"PGPASSWORD": unquote(parts.password or ""), "PATH": f"{programs}:/usr/bin:/bin"}
-        for question in self.questions:
-            action, *words = question.split()
+        for query in self.queries:
+            action, *words = query.split()
             where = [word.format(port=parts.port, folder=folder) for word in self.where]
             command = Command([str(self.program), *where, self.ask.format(action), *words], folder, variables)
             took = run(command)

@@ -1,8 +1,8 @@
 """
 Popeye, built from its Go module, once for this machine and outside the checkout.
 
-The module beside the alternatives pins it. `go install ...@version` also asks for the list of its versions, which
-Go's proxy refuses; a build of a module that requires it does not.
+The module in `alternatives/` pins it. `go install ...@version` also requests the list of its versions, which Go's
+proxy refuses. A build of a module that requires it does not.
 """
 
 import functools
@@ -35,7 +35,7 @@ def program() -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent, prefix="building-") as unfinished:
             built = Path(unfinished) / "built"
-            _build(built / "popeye")  # it tells servers its file's name
+            _build(built / "popeye")  # it sends its file name to servers
             built.rename(place)  # all at once: half of it is never there
     return place / "popeye"
 
@@ -48,7 +48,7 @@ def look(kubeconfig: Path, namespace: str, folder: Path) -> Took:
 
 
 def reason(error: Exception) -> str:
-    """Why there are no numbers of it, in one line; what went wrong with a process stands below its command."""
+    """The reason why it was not measured, in one line. A process prints its error below its command."""
     lines = str(error).splitlines()
     return lines[min(1, len(lines) - 1)].strip()
 
@@ -56,7 +56,7 @@ def reason(error: Exception) -> str:
 def _build(to: Path) -> None:
     go = find_go()
     if go is None:
-        raise Missing("there is no Go to build Popeye with")
+        raise Missing("Go not found: needed to build Popeye")
     print(f"  building Popeye {version()}, once for this machine …", flush=True)
     words = [go, "build", "-trimpath", "-ldflags=-s -w", "-o", str(to), _PACKAGE]
     environment = os.environ | {"GOWORK": "off", "GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0"}

@@ -1,4 +1,4 @@
-"""Pods as a real workload has them: two containers, environment, probes, volumes, and all that a kubelet reports."""
+"""Pods as a real workload has them: two containers, environment, probes, volumes, and a complete status."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -101,7 +101,7 @@ def _account_sources() -> list[Object]:
 
 
 def status(number: int) -> Object:
-    """What the kubelet reports of it; everything is well."""
+    """The status that the kubelet reports for a healthy pod."""
     started = datetime.now(UTC) - _OLDEST * (number * _SCATTERED % 1)
     placed, initialized, ready = (_time(started + timedelta(seconds=after)) for after in (0, 3, 21))
     since = {"PodReadyToStartContainers": initialized, "Initialized": initialized, "Ready": ready}

@@ -1,5 +1,5 @@
 """
-Measure opscheck beside its alternatives, on this machine and in one run: `python benchmarks/run.py`.
+Compare opscheck with its alternatives, on this machine and in one run: `python benchmarks/run.py`.
 
 Prints each row as it is measured. A run of all rows writes benchmarks/RESULTS.md.
 """
@@ -20,31 +20,31 @@ _RUNS, _QUICK_RUNS = 5, 1
 _NOTES = """## How to read it
 
 - Each run of opscheck is checked: a record with the right number of verdicts, or the row is not measured.
-- pytest runs without the plugins that happen to be installed, where nothing else is said; they would slow it down.
-- "A target each" and `concurrency: 64` ask 64 things at once, which is the bound of a run. By default a single target
-  is asked 16 things at once, to be kind to it.
-- "For the pods" is the whole process on 5,000 pods less the same process on one pod: what importing and connecting
-  cost is not counted, on either side.
-- "Encoded when asked for" is what an API server does. "Bytes that lie ready" come from a server that does nothing but
-  send, which no cluster has: what is compared there is decoding and judging with a copy in memory.
+- pytest runs without other installed plugins, which would slow it down, unless the row names them.
+- "A target each" and `concurrency: 64` send 64 queries at once, which is the maximum of a run. The default for a single
+  target is 16, to limit its load.
+- "For the pods" is the whole process on 5,000 pods minus the same process on one pod: imports and connecting are not
+  counted, on either side.
+- "Encoded on request" is the behaviour of an API server. "Bytes that lie ready" come from a server that only sends
+  bytes, as no cluster does. That row compares decoding and judging with a copy in memory.
 - "On a real kube-apiserver" is one with etcd, built from their Go modules and started for the row, with pods that were
-  created through it; it runs beside what is measured, on the same cores. Requests are counted in its audit log.
-  Popeye looks at the whole namespace, which holds nothing but pods; it is measured once.
-- The PostgreSQL server has 200 databases of 100 tables, and 300 sessions. Its connections are counted by
-  pg_stat_database, its statements by pg_stat_statements (each BEGIN and SET of opscheck's too), its processor time
-  from outside. Each plugin is a process per question; check_postgres cannot answer what check_pgactivity does about
-  indexes, extensions and the oldest xmin, and Debian's fails on sequences.
-- The openssl loop of a guide prints dates and verifies nothing; the second one verifies, and is told a number of days.
+  created through it. It runs on the same cores as the measured process. Requests are counted in its audit log.
+  Popeye reads the whole namespace, which contains only pods; it is measured once.
+- The PostgreSQL server has 200 databases of 100 tables, and 300 sessions. pg_stat_database counts its connections, and
+  pg_stat_statements its statements, with each BEGIN and SET of opscheck. Its processor time is measured from outside.
+  Each plugin is a process per query. check_postgres has no equivalent of check_pgactivity's queries about indexes,
+  extensions and the oldest xmin, and Debian's fails on sequences.
+- The openssl loop of a guide prints dates and verifies nothing. The second one verifies, with a limit in days.
   opscheck opens three connections to each endpoint: first contact, handshake, an offer of old versions.
-- The bucket's server is a small one of our own, 20 ms late with each answer; it counts its requests.
-- A dump of two gigabytes is read with its sha256, beside the program that only unpacks or reads it, and beside the same
-  questions asked by programs. Memory is the largest single process of each.
+- The bucket's server is a small one of our own, with 20 ms of delay per answer; it counts its requests.
+- A dump of two gigabytes is read with its sha256. It is compared with the program that only unpacks or reads it, and
+  with programs that verify the same. Memory is the largest single process of each.
 - The dead target drops packets. Fifty plain tests wait for it one after the other; two are measured.
 """
 
 
 def main() -> int:
-    """Measure what is asked for; 1 when a row could not be measured."""
+    """Measure the chosen rows. Returns 1 if a row could not be measured."""
     options = _options()
     if options.list:
         print("\n".join(f"{name:12} {(row.__doc__ or '').splitlines()[0]}" for name, row in ROWS.items()))
@@ -61,10 +61,10 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure opscheck beside its alternatives.")
+    parser = argparse.ArgumentParser(description="Compare opscheck with its alternatives.")
     parser.add_argument("--only", action="append", choices=list(ROWS), metavar="NAME", help="this row; repeatable")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the table of what was measured here")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the table of results to this file")
     parser.add_argument("--list", action="store_true", help="list the rows")
     return parser.parse_args()
 
@@ -91,7 +91,7 @@ def _page(lines: list[Line], began_with: float, options: argparse.Namespace) -> 
 
 Everything on one machine in one run, each process measured from outside as a whole: wall time as the median of
 several runs in turns, memory as the highest peak.
-Times depend on the machine, and on what else it does; the ratios are what to compare.
+Times depend on the machine and its load: compare the ratios.
 
 `{command}` prints this page; `make bench` measures everything.
 

@@ -27,7 +27,7 @@ class Server:
         return str(self.place["url"])
 
     def ask(self, command: str) -> Any:
-        """What the server program answers to `command`."""
+        """The server program's answer to `command`."""
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         self._process.stdin.write(f"{command}\n")
         self._process.stdin.flush()

@@ -1,11 +1,11 @@
-"""What a row of the results says, and how it is written: Markdown for the file, the same in plain lines for people."""
+"""A row of the results, as Markdown for the file and as plain lines for the terminal."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
 
-_HEAD = ("what", "opscheck", "beside it", "opscheck / other", "aim", "met")
+_HEAD = ("row", "opscheck", "alternatives", "opscheck / other", "aim", "met")
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Line:
 
     what: str
     opscheck: str
-    beside: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     ratios: tuple[str, ...] = ()
     aim: str = ""
     met: bool | None = None
@@ -22,7 +22,7 @@ class Line:
     def cells(self) -> tuple[str, ...]:
         """Its columns."""
         met = {True: "yes", False: "**no**", None: ""}[self.met]
-        return (self.what, self.opscheck, "<br>".join(self.beside), "<br>".join(self.ratios), self.aim, met)
+        return (self.what, self.opscheck, "<br>".join(self.others), "<br>".join(self.ratios), self.aim, met)
 
 
 def markdown(lines: Iterable[Line]) -> str:
@@ -34,15 +34,15 @@ def markdown(lines: Iterable[Line]) -> str:
 def plain(line: Line) -> str:
     """The same for a terminal."""
     met = {True: "met", False: "MISSED", None: "-"}[line.met]
-    beside = "".join(
+    others = "".join(
         f"\n      {text}" + (f"  ({times})" if times else "")
-        for text, times in zip_longest(line.beside, line.ratios, fillvalue="")
+        for text, times in zip_longest(line.others, line.ratios, fillvalue="")
     )
-    return f"  {line.what}: {line.opscheck}  [{line.aim or 'no aim'}: {met}]{beside}"
+    return f"  {line.what}: {line.opscheck}  [{line.aim or 'no aim'}: {met}]{others}"
 
 
 def not_measured(what: str, why: object) -> Line:
-    """A row that says that it has no numbers, and why."""
+    """A row without numbers, and the reason."""
     return Line(what=what, opscheck=f"not measured: {why}")
 
 

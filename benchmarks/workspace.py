@@ -1,4 +1,4 @@
-"""A folder of its own for each row: what is measured there finds no configuration of this project."""
+"""A new folder for each row: the measured process finds no configuration of this project."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ Entry = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Workspace:
-    """Writes what a measured process reads, and runs the process."""
+    """Writes the files of a measured process, and runs it."""
 
     folder: Path
 

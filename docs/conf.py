@@ -10,9 +10,9 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 project = "opscheck"
 author = "the opscheck developers"
 version = release = __version__
-extensions = ["myst_parser", "generated_pages"]
+extensions = ["myst_parser", "generated_pages", "internal_links"]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["_ext"]
+exclude_patterns = ["_ext", "AGENTS.template.md"]
 html_theme = "furo"
 html_title = "opscheck"
 html_extra_path = ["terminal.svg"]

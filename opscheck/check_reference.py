@@ -21,7 +21,9 @@ from opscheck.core.registry import Registry
 from opscheck.core.remedy import Remedy
 from opscheck.core.target import InlineTarget, Target
 from opscheck.core.units import ByteSize, Duration, Graded, GradedMinimum, Percentage, Severity
-from opscheck.inspection import permission_lines, query_lines, read
+from opscheck.explanation import no_answer_lines, permission_lines, query_lines
+from opscheck.inspection import read
+from opscheck.policy.models import Policy
 from opscheck.running.checks import Check, check_named
 
 SCHEMA = "opscheck.checks/v1"
@@ -50,6 +52,8 @@ class Example:
     policy: str
     queries: tuple[str, ...]
     permissions: tuple[str, ...]
+    no_answer: tuple[str, ...]
+    """The verdict on each kind of missing answer."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ def page_text(page: CheckPage) -> str:
         _section("Writes", ["It writes to a scratch system, and runs only with --drill."] if page.writes else []),
         _section("Fields", (line for field in page.fields for line in _field_lines(field))),
         _section("Severity", [page.severities]),
+        _section("No answer (verdicts of the example)", example.no_answer if example else ()),
         _section("Queries of the example", example.queries if example else ()),
         _section("Permissions of the example", (example.permissions or ("none",)) if example else ()),
         _section("Remedies", (line for one in page.remedies for line in _remedy_lines(one))),
@@ -243,7 +248,21 @@ def _example_of(name: str, file: Path, block: str, blocks: list[str]) -> Example
     entry = block.rstrip().removeprefix("expectations:\n")
     head = ["version: 1", "environment: production"]
     policy = "\n".join([*head, *(["targets:", *targets] if targets else []), "expectations:", entry])
-    return Example(policy, tuple(query_lines(expectation, described.policy)), tuple(permission_lines(expectation)))
+    return Example(
+        policy,
+        tuple(query_lines(expectation, described.policy)),
+        tuple(permission_lines(expectation)),
+        tuple(_no_answer(expectation, described.policy)),
+    )
+
+
+def _no_answer(expectation: Expectation, policy: Policy) -> Iterator[str]:
+    """What a missing answer means; also without a latency limit, where that makes a difference."""
+    lines = no_answer_lines(expectation, policy)
+    yield from lines
+    if "latency" in expectation.limits():
+        without = no_answer_lines(expectation.model_copy(update={"latency": None}), policy)
+        yield from (line for line in without if line.partition(":")[0].startswith("unknown") and line not in lines)
 
 
 def _aligned(rows: list[tuple[str, str]]) -> list[str]:

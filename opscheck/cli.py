@@ -2,9 +2,10 @@
 
 import errno
 import os
+import shutil
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,6 +14,10 @@ import click
 
 from opscheck import __version__
 from opscheck.core.exit_codes import ExitCode, UserError
+from opscheck.discovery.command import init
+from opscheck.policy_arguments import STANDARD_INPUT, divided, policy_layers, standard_streams
+
+_PYTEST_NAMES = {"json": "run-json", "junit": "junit-xml"}
 
 EXIT_CODES = """\b
 Exit codes:
@@ -24,8 +29,6 @@ Exit codes:
   20  unknown: nothing at the gate is violated, but something there could not be evaluated
   21  the run cannot be trusted: nothing was checked, or a verdict is missing
 """
-
-_DEFAULT_POLICY = Path("opscheck.yaml")
 
 # Whether a file can be read is told by its reader, in the words of every other error.
 FILE_TO_READ = click.Path(path_type=Path, readable=False)
@@ -47,10 +50,12 @@ USES_OPTION = click.option(
 POLICY_OPTION = click.option(
     "-p",
     "--policy",
+    "named",
     type=FILE_TO_READ,
-    default=None,
-    help="The policy file. Default: opscheck.yaml in this folder.",
+    multiple=True,
+    help="The policy file, - for standard input; repeatable for layers. Default: opscheck.yaml or .yml in this folder.",
 )
+POLICY_ARGUMENT = click.argument("arguments", nargs=-1, type=FILE_TO_READ, metavar="[POLICY]")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EXIT_CODES)
@@ -65,6 +70,7 @@ def cli() -> None:
     \b
     Start here:
       opscheck demo                          check real servers, healthy and then broken
+      opscheck init                          write a first policy from what is found here
       opscheck checks                        list what can be checked
       opscheck validate production.yaml      print every error in a policy; contacts no target
       opscheck run -p production.yaml        check the targets
@@ -85,10 +91,10 @@ def cli() -> None:
     metavar="P0|P1|P2|P3|never",
     help="The severity from which a violation fails the run.",
 )
-@click.option("--json", "run_json", metavar="FILE", help="Write the run record (opscheck.run/v1).")
-@click.option("--junit", "junit_xml", metavar="FILE", help="Write JUnit XML, for Jenkins, GitLab and the like.")
-@click.option("--save", metavar="FILE", help="Write every observation to a snapshot file.")
-@click.option("--from", metavar="FILE", help="Judge a snapshot file; contacts no target.")
+@click.option("--json", metavar="FILE", help="Write the run record (opscheck.run/v1); - for standard output.")
+@click.option("--junit", metavar="FILE", help="Write JUnit XML, for Jenkins, GitLab and the like; - as above.")
+@click.option("--save", metavar="FILE", help="Write every observation to a snapshot file; - as above.")
+@click.option("--from", metavar="FILE", help="Judge a snapshot file, - for standard input; contacts no target.")
 @click.option(
     "--state",
     metavar="FILE",
@@ -111,12 +117,13 @@ def cli() -> None:
     "-v", "--verbose", "run_verbose", is_flag=True, help="Show passed expectations, every finding and all evidence."
 )
 @click.option("-q", "--quiet", "run_quiet", is_flag=True, help="Print the summary and the result only.")
-@CHECKS
-def run(policy: Path | None, keywords: str | None, checks: Sequence[Path], **options: Any) -> int:
+@click.argument("arguments", nargs=-1, type=FILE_TO_READ, metavar="[POLICY] [CHECKS]...")
+def run(named: Sequence[Path], arguments: Sequence[Path], keywords: str | None, **options: Any) -> int:
     """
     Check the targets of a policy. The exit code is the result.
 
-    CHECKS are files or folders with your own checks, in addition to the bundled ones.
+    POLICY is a file that ends in .yaml or .yml, as with -p. CHECKS are files or folders with your own checks, in
+    addition to the bundled ones. With - for standard output, everything else is printed to standard error.
 
     The same with plain pytest and all of its options:
 
@@ -125,24 +132,37 @@ def run(policy: Path | None, keywords: str | None, checks: Sequence[Path], **opt
     """  # noqa: D301 - \b is click's word for "do not rewrap"
     from opscheck.running.launch import launch  # noqa: PLC0415 - pytest is not needed for --help
 
-    words = [f"-k{keywords}"] if keywords is not None else []
-    for name, value in options.items():  # each has the name of its option of pytest
-        option = f"--{name.replace('_', '-')}"
+    policies, checks = divided(arguments)
+    if gone := next((path for path in checks if not path.exists()), None):
+        raise click.UsageError(f"no such file or folder: {gone}")
+    layers = policy_layers(named, policies)
+    files = {name: options.pop(name) for name in ("json", "junit", "save", "from")}
+    with standard_streams(files, inputs=["from"], taken=STANDARD_INPUT in layers) as written:
+        words = [f"-k{keywords}"] if keywords is not None else []
+        return launch(layers, checks, [*words, *_words(written | options)])
+
+
+def _words(options: Mapping[str, Any]) -> Iterator[str]:
+    """Options of the command as those of pytest."""
+    for name, value in options.items():
+        option = f"--{_PYTEST_NAMES.get(name, name).replace('_', '-')}"
         if isinstance(value, bool):
-            words += [option] if value else []
+            yield from [option] if value else []
         elif value is not None:
-            words += [f"{option}={one}" for one in (value if isinstance(value, tuple) else (value,))]
-    return launch(_policy(policy), checks, words)
+            yield from (f"{option}={one}" for one in (value if isinstance(value, tuple) else (value,)))
 
 
 @cli.command()
-@click.argument("policies", nargs=-1, required=True, type=FILE_TO_READ, metavar="POLICY...")
+@POLICY_OPTION
+@click.argument("arguments", nargs=-1, type=FILE_TO_READ, metavar="[POLICY]...")
 @click.option("--allow-unset", is_flag=True, help="Accept variables that are not set, as in an editor or pre-commit.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 @CHECKS_OPTION
-def validate(policies: Sequence[Path], allow_unset: bool, as_json: bool, checks: Sequence[Path]) -> int:
+def validate(
+    named: Sequence[Path], arguments: Sequence[Path], allow_unset: bool, as_json: bool, checks: Sequence[Path]
+) -> int:
     """
-    Print every error in policy files; contacts no target.
+    Print every error in policy files; contacts no target. Each POLICY is one policy; several of -p are its layers.
 
     Environment variables without a default must be set, unless --allow-unset is given. A file with neither
     `environment` nor `expectations` is a layer for other policies. An expired waiver is an error here; in a run it is a
@@ -151,7 +171,11 @@ def validate(policies: Sequence[Path], allow_unset: bool, as_json: bool, checks:
     from opscheck import inspection  # noqa: PLC0415 - loads pydantic
 
     today = datetime.now(UTC).date()
-    found = [inspection.validated(policy, checks, today, allow_unset=allow_unset) for policy in policies]
+    policies = [policy_layers((), [one]) for one in arguments] if not named else [policy_layers(named, arguments)]
+    found = [
+        inspection.validated(policy, checks, today, below=below, allow_unset=allow_unset)
+        for *below, policy in policies or [policy_layers((), ())]
+    ]
     if as_json:
         click.echo(inspection.validated_json(found))
     else:
@@ -161,31 +185,40 @@ def validate(policies: Sequence[Path], allow_unset: bool, as_json: bool, checks:
 
 
 @cli.command("list")
-@click.argument("policy", required=False, type=FILE_TO_READ)
+@POLICY_OPTION
+@POLICY_ARGUMENT
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 @CHECKS_OPTION
-def list_(policy: Path | None, as_json: bool, checks: Sequence[Path]) -> int:
+def list_(named: Sequence[Path], arguments: Sequence[Path], as_json: bool, checks: Sequence[Path]) -> int:
     """List the expectations of a policy: id, severities, check, target, title."""
     from opscheck import inspection  # noqa: PLC0415 - loads pydantic
 
-    described = inspection.read(_policy(policy), checks)
-    click.echo(inspection.listed_json(described) if as_json else inspection.listed(described))
+    *below, policy = policy_layers(named, arguments)
+    described = inspection.read(policy, checks, below)
+    click.echo(inspection.listed_json(described) if as_json else inspection.listed(described, _width()))
     return ExitCode.OPEN
 
 
 @cli.command()
-@click.argument("id_", metavar="ID")
 @POLICY_OPTION
+@click.argument("arguments", nargs=-1, required=True, type=FILE_TO_READ, metavar="[POLICY] ID")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 @CHECKS_OPTION
-def explain(id_: str, policy: Path | None, checks: Sequence[Path]) -> int:
+def explain(named: Sequence[Path], arguments: Sequence[Path], as_json: bool, checks: Sequence[Path]) -> int:
     """
     Describe one expectation of a policy: claim, limits, queries, permissions, remediation, and its line in the policy.
 
-    `opscheck checks NAME` describes a check without a policy.
+    ID is an expectation's id. POLICY is a file that ends in .yaml or .yml, as with -p. `opscheck checks NAME` describes
+    a check without a policy.
     """
-    from opscheck import inspection  # noqa: PLC0415 - loads pydantic
+    from opscheck import explanation, inspection  # noqa: PLC0415 - loads pydantic
 
-    click.echo(inspection.explained(inspection.read(_policy(policy), checks), id_))
+    policies, ids = divided(arguments)
+    if len(ids) != 1:
+        raise click.UsageError(f"expected one expectation id, got {len(ids)}; `opscheck list` shows the ids")
+    *below, policy = policy_layers(named, policies)
+    page = explanation.explanation(inspection.read(policy, checks, below), str(ids[0]))
+    click.echo(page.json() if as_json else page.text())
     return ExitCode.OPEN
 
 
@@ -242,10 +275,14 @@ def schema(of_run: bool, uses: Sequence[str], checks: Sequence[Path]) -> int:
 
 
 @cli.command()
-@click.argument("policy", required=False, type=FILE_TO_READ)
+@POLICY_OPTION
+@POLICY_ARGUMENT
 @click.option("--target", metavar="NAME", help="Only the section of this target, for kubectl, psql or redis-cli.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 @CHECKS_OPTION
-def permissions(policy: Path | None, target: str | None, checks: Sequence[Path]) -> int:
+def permissions(
+    named: Sequence[Path], arguments: Sequence[Path], target: str | None, as_json: bool, checks: Sequence[Path]
+) -> int:
     """
     Print the least privileges that a policy needs, ready to apply.
 
@@ -256,7 +293,10 @@ def permissions(policy: Path | None, target: str | None, checks: Sequence[Path])
     """  # noqa: D301 - \b is click's word for "do not rewrap"
     from opscheck import inspection  # noqa: PLC0415 - loads pydantic
 
-    click.echo(inspection.permissions(inspection.read(_policy(policy), checks), target))
+    *below, policy = policy_layers(named, arguments)
+    described = inspection.read(policy, checks, below)
+    show = inspection.permissions_json if as_json else inspection.permissions
+    click.echo(show(described, target))
     return ExitCode.OPEN
 
 
@@ -312,6 +352,9 @@ def demo(faults: Sequence[str], list_faults: bool, hold: bool, output: Path) -> 
     return show(faults=faults, hold=hold, output=output, write=click.echo)
 
 
+cli.add_command(init)
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process with its exit code."""
     sys.exit(exit_code(arguments))
@@ -350,9 +393,6 @@ def _explain_failure(error: Exception) -> int:
     return ExitCode.INTERNAL_ERROR
 
 
-def _policy(given: Path | None) -> Path:
-    if given is not None:
-        return given
-    if not _DEFAULT_POLICY.exists():
-        raise click.UsageError(f"no policy: name one with -p FILE, or write {_DEFAULT_POLICY}")
-    return _DEFAULT_POLICY
+def _width() -> int | None:
+    """The width of the terminal; None where standard output is a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -1,30 +1,27 @@
-"""Describing a policy without touching a target: validate, list, explain, permissions, schema."""
+"""Describing a policy without touching a target: validate, list, permissions, schema."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel
 
 from opscheck.core.exit_codes import UserError
 from opscheck.core.expectation import Expectation
 from opscheck.core.query import Permission
+from opscheck.core.redaction import Secrets
 from opscheck.core.registry import Registry
-from opscheck.core.target import Target
-from opscheck.core.units import format_duration
 from opscheck.core.words import counted
-from opscheck.gathering.plan import timeout_of
 from opscheck.policy.distributions import add_distribution
 from opscheck.policy.draft import read_policy
 from opscheck.policy.errors import Issue, PolicyError
 from opscheck.policy.models import Policy
+from opscheck.reports.text import padded, width_of, wrapped
 from opscheck.running.checks import Check, check_named
 
-_ONLY_WITH_DRILL = "It writes only to a scratch system, and runs only with --drill."
+_NARROWEST_CLAIM = 24
+"""Columns below which a claim is hard to read."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +43,9 @@ class Described:
         return expectation.title or (check.claim if check else "")
 
 
-def read(path: Path, folders: Sequence[Path]) -> Described:
-    """Read a policy and find its checks; variables need not be set. Raises UserError."""
-    draft = read_policy(path, keep_unset=True)
+def read(path: Path, folders: Sequence[Path], below: Sequence[Path] = ()) -> Described:
+    """Read a policy over the layers `below` it, and find its checks; variables need not be set. Raises UserError."""
+    draft = read_policy(path, below=below, keep_unset=True)
     own = _own_checks(folders, draft.registry)
     policy = draft.finish(today=datetime.now(UTC).date())
     return Described(policy, draft.registry, own)
@@ -72,10 +69,12 @@ class Validation:
         return "\n".join([f"{self.path}: {found}, no errors", *(f"{self.path}: {notice}" for notice in self.notices)])
 
 
-def validated(path: Path, folders: Sequence[Path], today: date, *, allow_unset: bool = False) -> Validation:
-    """Validate a policy without touching a target. Variables may be unset with `allow_unset`."""
+def validated(
+    path: Path, folders: Sequence[Path], today: date, *, below: Sequence[Path] = (), allow_unset: bool = False
+) -> Validation:
+    """Validate a policy over the layers `below` it, without touching a target. `allow_unset` is about variables."""
     try:
-        draft = read_policy(path, keep_unset=allow_unset, layer_allowed=True)
+        draft = read_policy(path, below=below, keep_unset=allow_unset, layer_allowed=True)
         _own_checks(folders, draft.registry)
         policy = draft.finish(today=today, strict=True)
     except PolicyError as error:
@@ -123,17 +122,37 @@ def _own_checks(folders: Sequence[Path], registry: Registry) -> dict[str, Check]
     return discover(folders, registry)
 
 
-def listed(described: Described) -> str:
-    """One line per expectation, aligned."""
-    rows = [("ID", "SEVERITY", "CHECK", "TARGET", "EXPECTED")]
+def listed(described: Described, width: int | None = None) -> str:
+    """
+    One line per expectation, aligned: id, severities, check, target, claim.
+
+    In at most `width` columns the claim is wrapped. Where that leaves too little room, target and check are left out.
+    """
+    rows: list[tuple[str, ...]] = [("ID", "SEVERITY", "CHECK", "TARGET", "EXPECTED")]
     for one in described.policy.expectations:
         claim = described.claim(one) + (" Only with --drill." if one.changes_its_target else "")
-        rows.append((one.id, _severities(one), one.check, one.system.name if one.system else "-", claim))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
-    ]
-    return described.policy.secrets.clean("\n".join(line.rstrip() for line in lines))
+        cells = one.id, _severities(one), one.check, one.system.name if one.system else "-", claim
+        rows.append(tuple(map(described.policy.secrets.clean, cells)))
+    columns = _fitting(rows, width)
+    return "\n".join(line for row in rows for line in _row(row, columns, width))
+
+
+def _fitting(rows: Sequence[Sequence[str]], width: int | None) -> dict[int, int]:
+    """The columns before the claim that fit, each with its width."""
+    widths = {column: max(width_of(row[column]) for row in rows) for column in range(4)}
+    for dropped in (3, 2, 1):
+        if width is None or sum(widths.values()) + 2 * len(widths) + _NARROWEST_CLAIM <= width:
+            break
+        del widths[dropped]
+    return widths
+
+
+def _row(row: Sequence[str], columns: Mapping[int, int], width: int | None) -> Iterator[str]:
+    head = "".join(f"{padded(row[column], size)}  " for column, size in columns.items())
+    room = max((width or 0) - width_of(head), _NARROWEST_CLAIM)
+    first, *rest = wrapped(row[4], room) if width else [row[4]]
+    yield f"{head}{first}".rstrip()
+    yield from (" " * width_of(head) + line for line in rest)
 
 
 def listed_json(described: Described) -> str:
@@ -152,28 +171,38 @@ def listed_json(described: Described) -> str:
         }
         for one in described.policy.expectations
     ]
-    return described.policy.secrets.clean(json.dumps(entries, indent=2, ensure_ascii=False))
+    return as_json("opscheck.list/v1", {"expectations": entries}, described.policy.secrets)
 
 
-def explained(described: Described, name: str) -> str:
-    """Everything about one expectation. Raises UserError when there is no such id."""
-    expectation = _find(described.policy, name)
-    check = described.check(expectation.check)
-    source = described.policy.source(expectation.id)
-    sections = [
-        f"{expectation.id}: {described.claim(expectation)}",
-        _paragraph("Claim", [check.claim, check.reason] if check else []),
-        _paragraph("Judged by", [f"{expectation.check}, {check.file}:{check.line}" if check else expectation.check]),
-        _paragraph("Target", [f"{one.name} ({one.kind}): {one.address}" for one in expectation.systems] or ["none"]),
-        _paragraph("Writes", [_ONLY_WITH_DRILL] if expectation.changes_its_target else []),
-        _paragraph("Limits", _limit_lines(expectation)),
-        _paragraph("Queries", query_lines(expectation, described.policy)),
-        _paragraph("Permissions", permission_lines(expectation) or ["none"]),
-        _paragraph("Remediation", _remediation_lines(expectation)),
-        _paragraph("About", _about_lines(expectation)),
-        f"{source.file}:{source.line}",
-    ]
-    return described.policy.secrets.clean("\n\n".join(section for section in sections if section))
+def as_json(schema: str, document: dict[str, Any], secrets: Secrets) -> str:
+    """A document that says what it is, with no secret in it."""
+    return json.dumps({"schema": schema, **_cleaned(document, secrets)}, indent=2, ensure_ascii=False)
+
+
+def _cleaned(value: Any, secrets: Secrets) -> Any:
+    if isinstance(value, dict):
+        return {key: _cleaned(item, secrets) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(item, secrets) for item in value]
+    return secrets.clean(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Grants:
+    """What one target must allow."""
+
+    target: str
+    kind: str
+    comment: str
+    """What a comment starts with where the text is applied."""
+    permissions: tuple[str, ...]
+    text: str
+    """Ready to apply; empty where nothing must be granted."""
+
+    def section(self) -> str:
+        """The text below a comment that names the target."""
+        head = f"{self.comment} {self.target} ({self.kind})"
+        return f"{head}\n{self.text}" if self.text else f"{head}: nothing to grant"
 
 
 def permissions(described: Described, only: str | None = None) -> str:
@@ -182,6 +211,19 @@ def permissions(described: Described, only: str | None = None) -> str:
 
     `only` names one target, whose section can then be piped to kubectl or psql. Raises UserError when there is none.
     """
+    return described.policy.secrets.clean("\n\n".join(one.section() for one in _grants(described, only)))
+
+
+def permissions_json(described: Described, only: str | None = None) -> str:
+    """The same as one JSON document."""
+    targets = [
+        {"target": one.target, "kind": one.kind, "permissions": list(one.permissions), "text": one.text}
+        for one in _grants(described, only)
+    ]
+    return as_json("opscheck.permissions/v1", {"targets": targets}, described.policy.secrets)
+
+
+def _grants(described: Described, only: str | None) -> list[Grants]:
     # An inline target, such as an endpoint, grants nothing.
     targets = [
         name for name, target in described.policy.targets.items() if not described.registry.is_inline(target.kind)
@@ -193,90 +235,17 @@ def permissions(described: Described, only: str | None = None) -> str:
         for query in expectation.described() if expectation.skip is None else ():
             for target, permission in query.permissions_by_target():
                 needed.setdefault(target, []).append(permission)
-    chosen = [name for name in targets if only in {None, name}]
-    sections = [_rendered(described, name, needed.get(name, [])) for name in chosen]
-    return described.policy.secrets.clean("\n\n".join(sections))
+    return [_granted(described, name, needed.get(name, [])) for name in targets if only in {None, name}]
 
 
-def _rendered(described: Described, name: str, needed: list[Permission]) -> str:
+def _granted(described: Described, name: str, needed: list[Permission]) -> Grants:
     target = described.policy.targets[name]
     renderer = described.registry.permissions(target.kind)
     # psql and pgbouncer.ini have comments of their own; other text would be part of the first statement.
-    comment = getattr(renderer, "COMMENT", "#")
-    if not needed or renderer is None:
-        return f"{comment} {name} ({target.kind}): nothing to grant"
-    text: str = renderer.render(target, list(dict.fromkeys(needed)))
-    return f"{comment} {name} ({target.kind})\n{text.strip()}"
-
-
-def _find(policy: Policy, name: str) -> Expectation:
-    for expectation in policy.expectations:
-        if expectation.id == name:
-            return expectation
-    near = get_close_matches(name, [one.id for one in policy.expectations], n=1)
-    suggestion = f"; did you mean {near[0]}?" if near else f"; `opscheck list {policy.path}` shows them"
-    if any(one.check == name for one in policy.expectations):
-        suggestion = f"; it is a check: `opscheck checks {name}` describes it"
-    raise UserError(f"{policy.path}: no expectation has the id {name}{suggestion}")
-
-
-def _paragraph(title: str, lines: Iterable[str]) -> str:
-    kept = [line for line in lines if line]
-    return "\n".join([title, *(f"  {line}" for line in kept)]) if kept else ""
-
-
-def _limit_lines(expectation: Expectation) -> list[str]:
-    lines = [f"{name}: {limit}" for name, limit in expectation.limits().items()]
-    if expectation.severity:
-        lines.append(f"conditions without a threshold: {expectation.severity}")
-    base = set(Expectation.model_fields) | {"target"} | set(expectation.limits())
-    own = {
-        field.alias or name: getattr(expectation, name)
-        for name, field in type(expectation).model_fields.items()
-        if name not in base
-    }
-    shown = {name: value for name, value in own.items() if not isinstance(value, Target)}
-    return lines + [f"{name}: {_shown(value)}" for name, value in shown.items() if value not in (None, (), [], {}, "")]
-
-
-def _shown(value: object) -> str:
-    """A field's value as in a policy."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, BaseModel) and type(value).__str__ is BaseModel.__str__:
-        return ", ".join(f"{name} {_shown(item)}" for name, item in value if item is not None)
-    if isinstance(value, dict):
-        return "; ".join(f"{name} ({_shown(item)})" for name, item in value.items())
-    if isinstance(value, tuple | list):
-        return "; ".join(str(item) for item in value)
-    return str(value)
-
-
-def query_lines(expectation: Expectation, policy: Policy) -> Iterator[str]:
-    """Its queries in words, each with its time limit."""
-    for query in expectation.described():
-        timeout = format_duration(timeout_of(expectation, query, policy.default_timeout))
-        kept = ", kept in the state file" if query.remembered else ""
-        yield f"{query.text()}, answered within {timeout}{kept}"
-
-
-def permission_lines(expectation: Expectation) -> list[str]:
-    """The permissions of its queries, a line each."""
-    needed = dict.fromkeys(permission for query in expectation.described() for permission in query.permissions())
-    return [f"{one.text()}; risk: {one.risk}" if one.risk else one.text() for one in needed]
-
-
-def _remediation_lines(expectation: Expectation) -> list[str]:
-    """The policy's remediation, else each remedy of the check, then the facts that a policy may name."""
-    suggested = (expectation.remediation,) if expectation.remediation else expectation.remedies
-    lines = [line for one in suggested for line in (one.summary, *(f"$ {command}" for command in one.commands))]
-    return [*lines, *(f"{{{{ {name} }}}}: {meaning}" for name, meaning in expectation.fact_names.items())]
-
-
-def _about_lines(expectation: Expectation) -> list[str]:
-    about = {"owner": expectation.owner, "runbook": expectation.runbook, "tags": ", ".join(expectation.tags)}
-    about["skipped"] = expectation.skip
-    return [f"{name}: {value}" for name, value in about.items() if value]
+    comment: str = getattr(renderer, "COMMENT", "#")
+    distinct = list(dict.fromkeys(needed))
+    text = renderer.render(target, distinct).strip() if distinct and renderer is not None else ""
+    return Grants(name, target.kind, comment, tuple(one.text() for one in distinct), text)
 
 
 def _severities(expectation: Expectation) -> str:

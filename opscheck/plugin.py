@@ -19,7 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest = f"opscheck_{name.removeprefix('run-').replace('-', '_')}"
         group.addoption(f"--{name}", dest=dest, help=text, **form)
 
-    option("policy", "Policy file; write it as --policy=FILE.", metavar="FILE")
+    given = "Policy file; write it as --policy=FILE. Repeatable: each extends those before it."
+    option("policy", given, action="append", metavar="FILE")
     option(
         "fail-on",
         "The severity from which a violation fails the run (default: P3, any).",
@@ -46,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Turn opscheck on when a policy is given."""
     policy = _policy(config)
-    if policy is None:
+    if not policy:
         return
     # Imported here: pydantic and the policy reader must not slow down other pytest runs.
     from opscheck.running.hooks import activate  # noqa: PLC0415
@@ -54,11 +55,9 @@ def pytest_configure(config: pytest.Config) -> None:
     activate(config, policy)
 
 
-def _policy(config: pytest.Config) -> Path | None:
-    given: str | None = config.getoption("opscheck_policy")
-    if given == "":
+def _policy(config: pytest.Config) -> list[Path]:
+    given: list[str] = config.getoption("opscheck_policy") or []
+    if "" in given:
         raise pytest.UsageError("--policy: expected a file, got an empty text; is a shell variable unset?")
-    if given:
-        return Path(given)
     configured = str(config.getini("opscheck_policy"))
-    return config.rootpath / configured if configured else None
+    return list(map(Path, given)) or ([config.rootpath / configured] if configured else [])

@@ -54,7 +54,7 @@ class Part(BaseModel):
         (Graded[float], "limit (at most): number, such as {P2: 5, P1: 10}"),
     ],
 )
-def test_type_is_in_the_words_of_policies(annotation, text):
+def test_type_is_named_as_in_policies(annotation, text):
     assert text == type_text(annotation, REGISTRY)
 
 
@@ -82,7 +82,7 @@ def test_every_field_has_a_text_and_a_type(name):
     assert sorted(required, reverse=True) == required
 
 
-def test_page_has_all_that_an_expectation_needs():
+def test_page_has_every_part_of_an_expectation():
     text = page_text(page_of("postgres.connections"))
 
     assert text.startswith("postgres.connections: ")
@@ -99,7 +99,7 @@ def test_page_has_all_that_an_expectation_needs():
         assert part in text
 
 
-def test_check_that_writes_says_so():
+def test_check_that_writes_is_marked():
     assert "runs only with --drill" in page_text(page_of("recovery.drill"))
     assert "--drill" not in page_text(page_of("redis.ping"))
 

@@ -63,7 +63,7 @@ def test_every_path_exists(page):
     assert [path for path in sorted(named) if not list(ROOT.glob(re.sub(r"<\w+>", "*", path)))] == []
 
 
-def test_every_link_leads_somewhere(page):
+def test_every_link_resolves(page):
     text = _FENCED.sub("", page.read_text(encoding="utf-8"))
 
     links = [link for link in _LINK.findall(text) if link not in GENERATED]

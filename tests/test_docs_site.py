@@ -3,8 +3,11 @@
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from opscheck.inspection import read
 from tests.test_check_reference import REGISTRY, page_of
@@ -17,6 +20,8 @@ from generated_pages import HEADINGS, markdown
 CHECKS = REGISTRY.checks
 
 _POLICY = re.compile(r"^```yaml\n((?:#[^\n]*\n)?version:.*?)^```", re.DOTALL | re.MULTILINE)
+_YAML = re.compile(r"^```yaml\n(.*?)^```", re.DOTALL | re.MULTILINE)
+SECTIONS = {"version", "targets", "expectations", "severities", "escalation", "waivers"}
 _EXTENDED = re.compile(r"\w+\.yaml")
 
 
@@ -38,6 +43,29 @@ def test_policy_in_a_page_is_valid(policy, first, tmp_path):
         (tmp_path / extended).write_text(first)
     file = tmp_path / "policy.yaml"
     file.write_text(policy)
+
+    assert read(file, ()).policy.expectations
+
+
+def fragments(page: Path) -> list[Any]:
+    """The parts of policies that a page shows: lists of expectations, and mappings with some sections of a policy."""
+    found = [yaml.safe_load(text) for text in _YAML.findall(page.read_text(encoding="utf-8"))]
+    expectations = [one for one in found if isinstance(one, list) and "check" in one[0]]
+    sections = [one for one in found if isinstance(one, dict) and one.keys() <= SECTIONS - {"version"}]
+    return [*sections, *({"expectations": one} for one in expectations)]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if fragments(page)], ids=lambda page: page.name)
+def test_parts_of_policies_in_a_page_are_a_valid_policy(page, tmp_path):
+    whole: dict[str, Any] = {"version": 1, "environment": "production"}
+    for part in fragments(page):
+        for key, value in part.items():
+            whole[key] = {**whole.get(key, {}), **value} if isinstance(value, dict) else whole.get(key, []) + value
+    waived = [waiver["id"] for waiver in whole.get("waivers", ())] or ["certificate"]
+    endpoint = {"check": "tls.certificate", "endpoint": "shop.example.com:443"}
+    whole.setdefault("expectations", [{"id": name, **endpoint} for name in waived])
+    file = tmp_path / "policy.yaml"
+    file.write_text(yaml.safe_dump(whole))
 
     assert read(file, ()).policy.expectations
 

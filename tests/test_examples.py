@@ -46,7 +46,7 @@ def python(*arguments: str, jobs_url: str = "http://127.0.0.1:1") -> subprocess.
 RUN = ("run", "-p", "examples/queue.yaml", "examples/checks")
 
 
-def test_a_queue_that_drains_opens_the_gate():
+def test_draining_queue_passes():
     with queue(waiting=12) as url:
         done = opscheck(*RUN, jobs_url=url)
 
@@ -55,7 +55,7 @@ def test_a_queue_that_drains_opens_the_gate():
 
 
 @pytest.mark.parametrize(("waiting", "severity", "exit_code"), [(250, "P3", 0), (2500, "P1", 1)])
-def test_a_queue_that_grows_is_graded(tmp_path, waiting, severity, exit_code):
+def test_growing_queue_has_a_severity_per_threshold(tmp_path, waiting, severity, exit_code):
     with queue(waiting=waiting) as url:
         done = opscheck(*RUN, "--fail-on", "P1", "--json", str(tmp_path / "run.json"), jobs_url=url)
 
@@ -67,7 +67,7 @@ def test_a_queue_that_grows_is_graded(tmp_path, waiting, severity, exit_code):
     assert "kubectl scale deployment/emails-workers --replicas=8" in finding["remediation"]["commands"]
 
 
-def test_bundled_checks_run_beside_it():
+def test_bundled_checks_run_with_own_checks():
     with queue(workers=0) as url:
         done = opscheck(*RUN, jobs_url=url)
 
@@ -75,7 +75,7 @@ def test_bundled_checks_run_beside_it():
     assert 1 == done.returncode
 
 
-def test_a_queue_that_cannot_be_seen_is_not_called_empty():
+def test_unreachable_queue_does_not_pass():
     done = opscheck(*RUN, "--fail-on", "P1")
 
     assert "connection refused" in done.stdout
@@ -83,7 +83,7 @@ def test_a_queue_that_cannot_be_seen_is_not_called_empty():
     assert 0 != done.returncode
 
 
-def test_plain_pytest_runs_it_too():
+def test_plain_pytest_runs_the_example():
     with queue() as url:
         done = python(
             *("-m", "pytest", "--policy=examples/queue.yaml", "examples/checks", "checks", "-k", "emails", "-q"),
@@ -94,18 +94,18 @@ def test_plain_pytest_runs_it_too():
     assert 0 == done.returncode
 
 
-def test_its_fields_are_in_the_schema_when_it_is_named():
+def test_schema_has_the_fields_of_a_named_folder():
     assert "acme.queue_depth" not in opscheck("schema").stdout
-    assert "How many jobs may wait." in opscheck("schema", "examples/checks").stdout
+    assert "Maximum number of waiting jobs." in opscheck("schema", "examples/checks").stdout
 
 
-def test_its_policy_is_valid():
+def test_policy_of_the_example_is_valid():
     done = opscheck("validate", "examples/queue.yaml", "--checks", "examples/checks")
 
     assert (0, "") == (done.returncode, done.stderr)
 
 
-def test_the_code_in_its_readme_runs():
+def test_code_in_the_readme_runs():
     (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "examples/README.md").read_text(), re.DOTALL)
     program = f"import runpy; exec({snippet!r}, runpy.run_path('examples/checks/test_queue.py'))"
 
@@ -117,7 +117,7 @@ def test_the_code_in_its_readme_runs():
 MEMCACHED = ROOT / "examples" / "opscheck-memcached"
 
 
-def test_system_from_outside_holds_to_the_contract():
+def test_external_system_passes_the_contract():
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=MEMCACHED,
@@ -140,7 +140,7 @@ def imported(file: Path) -> set[str]:
     return {name for name in plain | named if name.partition(":")[0].partition(".")[0] == "opscheck"}
 
 
-def test_system_from_outside_imports_public_names_alone():
+def test_external_system_imports_public_names_only():
     allowed = {f"opscheck:{name}" for name in opscheck_package.__all__}
     allowed |= {f"opscheck.testing:{name}" for name in testing.__all__}
     allowed |= {f"opscheck.testing.contract:{name}" for name in ("SECRET", "SystemContract")}

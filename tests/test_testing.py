@@ -18,7 +18,7 @@ class Doors(Expectation, check="hall.doors"):
 
 
 @pytest.mark.parametrize("facts", [{}, {"door": "north"}])
-def test_command_without_its_facts_is_a_mistake_of_the_check(facts):
+def test_command_without_its_facts_is_an_error_of_the_check(facts):
     def check(expectation, observe, findings):
         findings.report(
             expectation.finding(subject="hall", observed="open", expected="closed", remedies=[CLOSE], facts=facts)
@@ -27,5 +27,5 @@ def test_command_without_its_facts_is_a_mistake_of_the_check(facts):
     if facts:
         assert 1 == len(judge(check, expect(Doors, severity="P2"), {}).violations)
     else:
-        with pytest.raises(LookupError, match="hall: its remedies name facts that it lacks: door"):
+        with pytest.raises(LookupError, match="hall: missing facts of its remedies: door"):
             judge(check, expect(Doors, severity="P2"), {})

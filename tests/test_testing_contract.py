@@ -1,4 +1,4 @@
-"""The contract kit finds what breaks a rule: one system per fault."""
+"""The contract kit detects each broken rule: one system per fault."""
 
 import socket
 import sys
@@ -116,43 +116,43 @@ def held(monkeypatch, tmp_path, open_session=connects, body=GOOD, target=TankTar
     return Held()
 
 
-def test_good_system_holds(monkeypatch, tmp_path):
+def test_correct_system_passes(monkeypatch, tmp_path):
     good = held(monkeypatch, tmp_path)
 
     for stand_in in STAND_INS.values():
         good.test_probe_survives_a_server_that(0, stand_in)
-    good.test_descriptor_names_what_exists()
+    good.test_descriptor_names_exist()
     good.test_query_survives_serialisation(good.expectations[0], tmp_path)
     good.test_check_never_passes_without_an_observation(good.expectations[0])
     good.test_check_has_a_function_a_claim_and_a_reason("tank.level")
     good.test_check_has_a_sample("tank.level")
 
 
-def test_check_that_observes_nothing_is_found(monkeypatch, tmp_path):
+def test_check_that_observes_nothing_is_detected(monkeypatch, tmp_path):
     bad = held(monkeypatch, tmp_path, body="pass")
 
     with pytest.raises(AssertionError, match=r"tank.level passes although no query has an answer"):
         bad.test_check_never_passes_without_an_observation(bad.expectations[0])
 
 
-def test_check_that_swallows_a_missing_answer_is_found(monkeypatch, tmp_path):
+def test_check_that_swallows_a_missing_answer_is_detected(monkeypatch, tmp_path):
     bad = held(monkeypatch, tmp_path, body="observe.evidence(ReadLevel(expectation.target.name))")
 
     with pytest.raises(AssertionError, match=r"tank.level passes although"):
         bad.test_check_never_passes_without_an_observation(bad.expectations[0])
 
 
-def test_field_without_a_text_is_found(monkeypatch, tmp_path):
+def test_field_without_a_text_is_detected(monkeypatch, tmp_path):
     bad = held(monkeypatch, tmp_path)
 
     with pytest.raises(AssertionError, match=r"Bare: no text under the fields depth"):
         bad.test_field_has_a_description(Bare)
 
 
-def test_password_in_the_repr_of_a_target_is_found(monkeypatch, tmp_path):
+def test_password_in_the_repr_of_a_target_is_detected(monkeypatch, tmp_path):
     bad = held(monkeypatch, tmp_path)
 
-    with pytest.raises(AssertionError, match="repr or address of the target has its secret in it"):
+    with pytest.raises(AssertionError, match="repr or address of the target contains its secret"):
         bad.test_target_shows_no_secret(0)
 
 
@@ -171,18 +171,18 @@ def fails(kind, text, **options):
         (fails(ProblemKind.UNREACHABLE, f"as {SECRET}", target_down=True), "planted secret"),
         (fails(ProblemKind.UNREACHABLE, "x", advice=f"as {SECRET}", target_down=True), "planted secret"),
         (fails(ProblemKind.UNREACHABLE, "", target_down=True), "problem without a text"),
-        (lambda target, timeout_s: Session(lambda: Answer(1)), "a refused connection is no problem"),
+        (lambda target, timeout_s: Session(lambda: Answer(1)), "does not report a refused connection"),
     ],
     ids=["not down", "wrong kind", "secret", "secret advice", "no text", "not noticed"],
 )
-def test_refusal_that_is_reported_badly_is_found(monkeypatch, tmp_path, open_session, message):
+def test_badly_reported_refusal_is_detected(monkeypatch, tmp_path, open_session, message):
     bad = held(monkeypatch, tmp_path, open_session)
 
     with pytest.raises(AssertionError, match=message):
         bad.test_probe_survives_a_server_that(0, REFUSES)
 
 
-def test_error_that_is_no_probe_error_comes_through(monkeypatch, tmp_path):
+def test_unexpected_error_of_a_probe_is_raised(monkeypatch, tmp_path):
     def open_session(target, timeout_s):
         raise ConnectionResetError
 
@@ -192,7 +192,7 @@ def test_error_that_is_no_probe_error_comes_through(monkeypatch, tmp_path):
         bad.test_probe_survives_a_server_that(0, DRIPS)
 
 
-def test_probe_that_waits_for_each_byte_is_found(monkeypatch, tmp_path):
+def test_probe_that_waits_for_each_byte_is_detected(monkeypatch, tmp_path):
     def read_forever(target, _):
         ends = time.monotonic() + 1.5
         with socket.create_connection(("127.0.0.1", target.port), timeout=10) as connection:
@@ -204,25 +204,25 @@ def test_probe_that_waits_for_each_byte_is_found(monkeypatch, tmp_path):
     monkeypatch.setattr("opscheck.testing.contract.SLACK_S", 0.2)
     bad = held(monkeypatch, tmp_path, read_forever)
 
-    with pytest.raises(AssertionError, match=r"it took \d\.\d s, and had 0.2 s"):
+    with pytest.raises(AssertionError, match=r"it took \d\.\d s \(limit 0.2 s\)"):
         bad.test_probe_survives_a_server_that(0, DRIPS)
 
 
-def test_answer_that_does_not_survive_is_found(monkeypatch, tmp_path):
+def test_answer_that_does_not_survive_is_detected(monkeypatch, tmp_path):
     bad = held(monkeypatch, tmp_path)
 
-    with pytest.raises(AssertionError, match="cannot be read back: Expected `float`, got `null`"):
+    with pytest.raises(AssertionError, match="cannot be decoded: Expected `float`, got `null`"):
         bad.test_answer_survives_serialisation((ReadLevel(NAME), Answer(float("nan"))))
 
 
-def test_check_without_a_sample_is_found(monkeypatch, tmp_path):
+def test_check_without_a_sample_is_detected(monkeypatch, tmp_path):
     bad = held(monkeypatch, tmp_path)
 
-    with pytest.raises(AssertionError, match=r"`expectations` has none of tank.door"):
+    with pytest.raises(AssertionError, match=r"`expectations` has no tank.door"):
         bad.test_check_has_a_sample("tank.door")
 
 
-def test_contract_makes_one_test_of_each_rule(pytester):
+def test_contract_has_one_test_per_rule(pytester):
     pytester.makepyfile("""
         from opscheck.core.registry import Registry
         from opscheck.testing.contract import SystemContract
@@ -234,4 +234,4 @@ def test_contract_makes_one_test_of_each_rule(pytester):
     outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:opscheck")
 
     outcome.assert_outcomes(passed=6, failed=2)
-    outcome.stdout.fnmatch_lines(["*`expectations` has none of http.response*"])
+    outcome.stdout.fnmatch_lines(["*`expectations` has no http.response*"])

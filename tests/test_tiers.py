@@ -49,14 +49,14 @@ def test_skip_is_a_failure_where_none_is_allowed(pytester, monkeypatch, forbidde
     result.assert_outcomes(**outcomes)
 
 
-def test_module_that_is_skipped_is_a_failure_where_none_is_allowed(pytester, monkeypatch):
+def test_skipped_module_is_a_failure_where_none_is_allowed(pytester, monkeypatch):
     monkeypatch.setenv(NO_SKIPS, "1")
     pytester.makepyfile("import pytest\npytest.skip('no program', allow_module_level=True)")
 
     assert pytester.runpytest_inprocess("-p", "tests.tiers").ret == pytest.ExitCode.INTERRUPTED
 
 
-def test_test_is_deselected_where_the_version_lacks_the_feature(pytester):
+def test_feature_missing_in_the_version_deselects_its_test(pytester):
     pytester.makepyfile("""
         import pytest
 

@@ -1,7 +1,7 @@
 """
 Fetch pages of pods and do nothing with them: `python fetch_pods.py URL TOKEN gzip|plain [AUTHORITY]`.
 
-urllib3 is what the official client fetches with. Compressed pages are decompressed: they are the same bytes then.
+The official client uses urllib3 too. Compressed pages are decompressed, so that the bytes are the same.
 """
 
 import json

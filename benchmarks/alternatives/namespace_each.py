@@ -1,4 +1,4 @@
-"""The fifty checks of one namespace as plain pytest tests with the official client; each asks for what it needs."""
+"""The fifty checks of one namespace as plain pytest tests with the official client; each sends its own requests."""
 # ruff: noqa: S101 - pytest tests assert
 
 import os

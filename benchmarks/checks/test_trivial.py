@@ -1,4 +1,4 @@
-"""A check that asks nothing, so that what is left is the engine's own cost."""
+"""A check without queries: the remaining time is the cost of the engine."""
 
 from opscheck import Count, Expectation, Findings, Graded
 

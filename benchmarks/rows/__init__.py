@@ -1,4 +1,4 @@
-"""What is measured: one module per row of the table of aims."""
+"""The measurements: one module per row of the table of aims."""
 
 from collections.abc import Callable, Iterable
 
@@ -22,7 +22,7 @@ from rows import (
 )
 
 Row = Callable[[int], Iterable[Line]]
-"""Measures and tells; the argument is how often a short process is run."""
+"""A measurement. The argument is the number of runs of a short process."""
 
 ROWS: dict[str, Row] = {
     "http-100": slow_http.hundred,

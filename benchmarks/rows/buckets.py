@@ -1,4 +1,4 @@
-"""How fresh the newest of 100,000 backups is, beside `aws s3 ls | sort | tail`, as a shell guide asks it."""
+"""The age of the newest of 100,000 backups, compared with `aws s3 ls | sort | tail` of a shell guide."""
 
 import os
 import shlex
@@ -43,7 +43,7 @@ def freshness(runs: int) -> Iterable[Line]:
     yield Line(
         what=_WHAT,
         opscheck=f"{requests} requests, {seconds(ours.wall_s)}, {megabytes(ours.peak_bytes)}",
-        beside=(f"aws s3 ls --recursive, sort, tail -1: {guide}",),
+        others=(f"aws s3 ls --recursive, sort, tail -1: {guide}",),
         ratios=(ratio(ours.wall_s, theirs.wall_s),),
         aim=f"≤ {_MOST_REQUESTS} requests",
         met=requests <= _MOST_REQUESTS,
@@ -74,7 +74,7 @@ def _guide(place: Workspace, program: Path, server: Server) -> Took:
 
 @contextmanager
 def _credentials() -> Iterator[None]:
-    """What both find in the environment; the server asks for none."""
+    """Credentials in the environment of both; the server requires none."""
     wanted: Mapping[str, str] = {
         "AWS_ACCESS_KEY_ID": "AKIABENCH",
         "AWS_SECRET_ACCESS_KEY": "benchmark",

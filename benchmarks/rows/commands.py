@@ -1,4 +1,4 @@
-"""The commands that touch no target, on the shipped daily policy, beside another version of opscheck."""
+"""The commands that contact no target, on the shipped daily policy, compared with another version of opscheck."""
 
 import os
 import sys
@@ -41,7 +41,7 @@ def describing(runs: int) -> Iterable[Line]:
             yield Line(
                 what=f"`opscheck {name}`, whole process",
                 opscheck=seconds(ours.wall_s),
-                beside=tuple(f"the version at {BESIDE}: {seconds(one.wall_s)}" for one in others),
+                others=tuple(f"the version at {BESIDE}: {seconds(one.wall_s)}" for one in others),
                 ratios=tuple(ratio(ours.wall_s, one.wall_s) for one in others),
                 aim=f"≤ {aim_s} s",
                 met=ours.wall_s <= aim_s,

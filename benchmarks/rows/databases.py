@@ -1,4 +1,4 @@
-"""All PostgreSQL checks on one server with 20,000 tables, beside the plugins that monitoring systems run one by one."""
+"""All PostgreSQL checks on one server with 20,000 tables, compared with the plugins of monitoring systems."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +11,7 @@ from table import Line, not_measured, ratio
 from workspace import Workspace, workspace
 
 _WHAT = (
-    f"the same questions, every PostgreSQL check: {DATABASES * TABLES:,} tables in {DATABASES} databases, "
+    f"the same queries, every PostgreSQL check: {DATABASES * TABLES:,} tables in {DATABASES} databases, "
     f"{CLIENTS} sessions"
 )
 _AIM = 0.2
@@ -32,7 +32,7 @@ def many_tables(runs: int) -> Iterable[Line]:
     yield Line(
         what=_WHAT,
         opscheck=ours.text(),
-        beside=tuple(text for text, _ in theirs),
+        others=tuple(text for text, _ in theirs),
         ratios=tuple(ratio(ours.wall_s, cost.wall_s) for _, cost in theirs),
         aim=f"≤ {_AIM} x their time; one connection per database and one more",
         met=all(ours.wall_s <= _AIM * cost.wall_s for _, cost in theirs) and ours.connections <= DATABASES + 1,
@@ -49,11 +49,11 @@ def _opscheck(place: Workspace, databases: Databases, runs: int) -> Cost:
 
 def _plugins(plugins: nagios.Plugins, databases: Databases, folder: Path) -> tuple[str, Cost]:
     cost = databases.cost_of(lambda: plugins.run(databases.server, folder))
-    return f"{plugins.name}, {len(plugins.questions)} questions one by one: {cost.text()}", cost
+    return f"{plugins.name}, {len(plugins.queries)} queries one by one: {cost.text()}", cost
 
 
 def _expectations() -> list[dict[str, Any]]:
-    """What the plugins are asked, and more."""
+    """The queries of the plugins, and more."""
     each: list[dict[str, Any]] = [
         {"check": "postgres.access"},
         {"check": "postgres.connections", "used": {"P2": "95%"}},

@@ -13,7 +13,7 @@ _START_S = 1.5
 
 
 def one_timeout(runs: int) -> Iterable[Line]:
-    """Beside plain pytest, which waits for each; two of its tests are measured, and fifty computed."""
+    """Compared with plain pytest, which waits for each. Two of its tests are measured, and fifty computed."""
     with workspace() as place, serving("dead") as target:
         ours = medians(min(runs, 2), lambda: _opscheck(place, target.url))[0]
         two = once(lambda: _plain(place, target.url))
@@ -21,7 +21,7 @@ def one_timeout(runs: int) -> Iterable[Line]:
     yield Line(
         what=f"one dead target under {_COUNT} expectations, time-out {_TIMEOUT_S} s",
         opscheck=f"{seconds(ours.wall_s)}, one finding, {_COUNT - 1} blocked by it",
-        beside=(f"pytest with httpx: {each * _COUNT:.0f} s ({seconds(each)} for each of {_TRIED}, computed)",),
+        others=(f"pytest with httpx: {each * _COUNT:.0f} s ({seconds(each)} for each of {_TRIED}, computed)",),
         ratios=(ratio(ours.wall_s, each * _COUNT),),
         aim=f"one time-out ({_TIMEOUT_S} s and the start of a process)",
         met=ours.wall_s <= _TIMEOUT_S + _START_S,

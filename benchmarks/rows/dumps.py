@@ -1,4 +1,4 @@
-"""A dump of two gigabytes read to its end, beside the programs that ask the same of it."""
+"""A dump of two gigabytes read to its end, compared with programs that verify the same."""
 
 import hashlib
 import shutil
@@ -49,7 +49,7 @@ class _Dumps:
 
     @property
     def unpacked(self) -> int:
-        """How many bytes of SQL it is."""
+        """Its size as SQL in bytes."""
         return int((self.folder / "unpacked").read_text())
 
 
@@ -72,7 +72,7 @@ def two_gigabytes(runs: int) -> Iterable[Line]:
         yield _line(f"{what}, custom format", place, dumps, _DUMP, f"{restore} {dump}", f"{restore} < {dump}", runs)
 
 
-def _line(  # noqa: PLR0913, PLR0917 - what a line is made of
+def _line(  # noqa: PLR0913, PLR0917 - the cells of a line
     what: str, place: Workspace, dumps: _Dumps, file: str, least: str, same: str, runs: int
 ) -> Line:
     summed = f"cd {dumps.large} && sha256sum --status -c {file}.sha256 && {same}"
@@ -87,12 +87,12 @@ def _line(  # noqa: PLR0913, PLR0917 - what a line is made of
     return Line(
         what=f"{what} ({megabytes((dumps.large / file).stat().st_size)} packed), with its sha256",
         opscheck=f"{_speed(ours, dumps)}, {megabytes(ours.peak_bytes)}, of which the verification {megabytes(added)}",
-        beside=(
+        others=(
             f"`{_short(least)}` alone: {_speed(plain, dumps)}",
-            f"the same questions, with `sha256sum -c`: {_speed(theirs, dumps)}",
+            f"the same verification, with `sha256sum -c`: {_speed(theirs, dumps)}",
         ),
         ratios=(ratio(ours.wall_s, plain.wall_s), ratio(ours.wall_s, theirs.wall_s)),
-        aim="no slower than the programs that ask the same; the verification adds ≤ 100 MB",
+        aim="no slower than the programs that verify the same; the verification adds ≤ 100 MB",
         met=ours.wall_s <= theirs.wall_s and added <= _MOST_MEMORY,
     )
 
@@ -121,7 +121,7 @@ def _shell(place: Workspace, command: str) -> Took:
 def _program(name: str) -> str:
     found = shutil.which(name)
     if found is None:
-        raise Missing(f"there is no {name} on PATH")
+        raise Missing(f"{name} not found on PATH")
     return found
 
 
@@ -129,7 +129,7 @@ def _made() -> _Dumps:
     """The dumps in the cache, which are made once. Raises NotThere."""
     programs = next(iter(installations("pg_restore", "pg_dump")), None)
     if programs is None:
-        raise NotThere(f"there is no pg_restore: {HOW_TO_GET}")
+        raise NotThere(f"pg_restore not found: {HOW_TO_GET}")
     place = cached(f"dumps-{_VERSION}-{programs.version}")
     if not place.is_dir():
         make_once(place, _make, _MAKING_TAKES_AT_MOST)

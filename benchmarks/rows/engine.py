@@ -1,4 +1,4 @@
-"""What an expectation costs beyond its query: thousands of a check that asks nothing."""
+"""The cost of an expectation without its query: thousands of a check that sends none."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _ONE, _FEW, _MANY = 1, 1_000, 10_000
 _AIM_EACH_S, _AIM_BYTES = 0.001, 300_000_000
 _STILL_LINEAR = 1.25
 
-# Nothing is asked of them, but every text of every result is searched for their secrets.
+# No query is sent to them, but every text of every result is searched for their secrets.
 _TARGETS: dict[str, Entry] = {
     "api": {
         "kind": "http",
@@ -34,7 +34,7 @@ class _Growth:
     """
     The same process with one, a thousand and ten thousand.
 
-    It never waits, so that processor time says the same as wall time, and is not changed by what else runs.
+    It never waits: processor time equals wall time, and other processes do not change it.
     """
 
     one: Median
@@ -53,7 +53,7 @@ class _Growth:
 
 
 def per_expectation(runs: int) -> Iterable[Line]:
-    """Beside as many tests of plain pytest that compare two numbers."""
+    """Compared with as many tests of plain pytest that compare two numbers."""
     runs = max(1, runs // 2)  # these take long
     with workspace() as place:
         measured = medians(
@@ -69,7 +69,7 @@ def per_expectation(runs: int) -> Iterable[Line]:
         yield Line(
             what=f"engine: {count:,} expectations without queries, three secrets",
             opscheck=f"{each * 1000:.2f} ms each, {seconds(whole.wall_s)} whole process",
-            beside=(f"pytest alone: {their_each * 1000:.2f} ms each, {seconds(theirs.wall_s)} whole process",),
+            others=(f"pytest alone: {their_each * 1000:.2f} ms each, {seconds(theirs.wall_s)} whole process",),
             ratios=(f"{ratio(each, their_each)} each",),
             aim="≤ 1 ms each",
             met=each <= _AIM_EACH_S,
@@ -77,14 +77,14 @@ def per_expectation(runs: int) -> Iterable[Line]:
     yield Line(
         what=f"engine: time from {_FEW:,} to {_MANY:,} grows linearly",
         opscheck=f"{ratio(ours.late, ours.early)} the time each",
-        beside=(f"pytest alone: {ratio(plain.late, plain.early)}",),
+        others=(f"pytest alone: {ratio(plain.late, plain.early)}",),
         aim=f"linear: ≤ {_STILL_LINEAR} x",
         met=ours.late <= _STILL_LINEAR * ours.early,
     )
     yield Line(
         what=f"engine: peak memory of {_MANY:,} expectations",
         opscheck=megabytes(ours.many.peak_bytes),
-        beside=(f"pytest alone: {megabytes(plain.many.peak_bytes)}",),
+        others=(f"pytest alone: {megabytes(plain.many.peak_bytes)}",),
         ratios=(ratio(ours.many.peak_bytes, plain.many.peak_bytes),),
         aim=f"≤ {megabytes(_AIM_BYTES)}",
         met=ours.many.peak_bytes <= _AIM_BYTES,

@@ -1,4 +1,4 @@
-"""Fifty expectations on one namespace: how often the API server is asked."""
+"""Fifty expectations on one namespace: the number of requests to the API server."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ _PODS, _USAGE, _LOGS = 30, 16, 4
 
 
 def requests(_runs: int) -> Iterable[Line]:
-    """Requests in the server's own log, beside the official client in one plain pytest test for each."""
+    """Requests in the server's log, compared with the official client in one plain pytest test each."""
     with workspace() as place:
         kubeconfig = place.folder / "kubeconfig"
         with serving("namespace", str(kubeconfig)) as api:
@@ -23,7 +23,7 @@ def requests(_runs: int) -> Iterable[Line]:
         what=f"{_PODS + _USAGE + _LOGS} expectations on one namespace ({_PODS} pods, {_USAGE} usage, {_LOGS} logs of "
         "4 pods each), API requests",
         opscheck=f"{len(ours)}",
-        beside=(f"pytest with the official client: {len(theirs)}",),
+        others=(f"pytest with the official client: {len(theirs)}",),
         ratios=(ratio(len(ours), len(theirs)),),
         aim=f"≤ {_AIM} requests",
         met=len(ours) <= _AIM,
@@ -31,7 +31,7 @@ def requests(_runs: int) -> Iterable[Line]:
 
 
 def _taken(api: Server, _took: Took) -> list[str]:
-    """The requests since the last question; `_took` is there to be evaluated before it is asked."""
+    """The requests since the last call. `_took` is an argument so that it is evaluated first."""
     taken: list[str] = api.ask("requests")
     return taken
 

@@ -1,4 +1,4 @@
-"""The smallest run there is: one HTTP expectation, beside one test of bare pytest."""
+"""The smallest run: one HTTP expectation, compared with one test of plain pytest."""
 
 from collections.abc import Iterable, Mapping
 
@@ -34,7 +34,7 @@ def _line(ours: Median, others: Mapping[str, Median]) -> Line:
     return Line(
         what="one HTTP expectation, whole process",
         opscheck=f"{seconds(ours.wall_s)}, {megabytes(ours.peak_bytes)}",
-        beside=tuple(f"{name}: {seconds(one.wall_s)}, {megabytes(one.peak_bytes)}" for name, one in others.items()),
+        others=tuple(f"{name}: {seconds(one.wall_s)}, {megabytes(one.peak_bytes)}" for name, one in others.items()),
         ratios=tuple(ratio(ours.wall_s, one.wall_s) for one in others.values()),
         aim=f"≤ {_AIM} x pytest",
         met=ours.wall_s <= _AIM * first.wall_s,

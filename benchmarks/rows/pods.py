@@ -1,4 +1,4 @@
-"""Five thousand pods: gathered and judged, beside fetching the same bytes, and beside the official client's models."""
+"""Five thousand pods: gathered and judged, compared with fetching the bytes and with the official client's models."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -14,9 +14,9 @@ from workspace import Workspace, workspace
 
 _MANY, _FEW = 5000, 1
 _BYTES_EACH = 7800
-_HEADS = 0.01  # what pages say of themselves, and how they name the next one, differs by server
+_HEADS = 0.01  # the metadata and the continue tokens of pages differ by server
 _AIM_RATIO, _AIM_BYTES = 1.5, 150_000_000
-_MANNERS = {"fresh": "encoded when asked for", "ready": "bytes that lie ready"}
+_MANNERS = {"fresh": "encoded on request", "ready": "bytes that lie ready"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class _Cluster:
 
 @dataclass(frozen=True)
 class _Cost:
-    """What a process takes for all pods, and for one."""
+    """The cost of a process for all pods, and for one."""
 
     many: Median
     few: Median
@@ -78,7 +78,7 @@ def _lines(place: Workspace, clusters: tuple[_Cluster, _Cluster], manner: str, r
     yield Line(
         what=f"{what}: gathered and judged",
         opscheck=ours.text(),
-        beside=tuple(f"{name}: {one.text()}" for name, one in others.items()),
+        others=tuple(f"{name}: {one.text()}" for name, one in others.items()),
         ratios=tuple(f"{ratio(ours.of_pods, one.of_pods)} for the pods" for one in others.values()),
         aim=f"≤ {_AIM_RATIO} x fetching",
         met=ours.of_pods <= _AIM_RATIO * fetching.of_pods,
@@ -86,7 +86,7 @@ def _lines(place: Workspace, clusters: tuple[_Cluster, _Cluster], manner: str, r
     yield Line(
         what=f"{what}: peak memory",
         opscheck=megabytes(ours.many.peak_bytes),
-        beside=tuple(f"{name}: {megabytes(one.many.peak_bytes)}" for name, one in others.items()),
+        others=tuple(f"{name}: {megabytes(one.many.peak_bytes)}" for name, one in others.items()),
         ratios=tuple(ratio(ours.many.peak_bytes, one.many.peak_bytes) for one in others.values()),
         aim=f"≤ {megabytes(_AIM_BYTES)}",
         met=ours.many.peak_bytes <= _AIM_BYTES,
@@ -94,7 +94,7 @@ def _lines(place: Workspace, clusters: tuple[_Cluster, _Cluster], manner: str, r
 
 
 def _encoding_asked_for(place: Workspace, cluster: _Cluster) -> str:
-    """`gzip` or `plain`: what opscheck asks the server for, so that fetching does the same."""
+    """`gzip` or `plain`: the encoding that opscheck requests, so that fetching requests the same."""
     _opscheck(place, cluster)
     asked: list[str] = cluster.api.ask("encodings")
     return "gzip" if "gzip" in asked[-1] else "plain"

@@ -1,4 +1,4 @@
-"""Pods on a real kube-apiserver: gathered and judged, beside fetching the same bytes and beside what others do."""
+"""Pods on a real kube-apiserver: gathered and judged, compared with fetching the same bytes and with other tools."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -26,13 +26,13 @@ class _Contender:
 
     name: str
     agent: str
-    """What it calls itself to the server."""
+    """Its user agent."""
     look: Callable[[str], Took]
 
 
 @dataclass(frozen=True)
 class _Cost:
-    """What looking at the pods of a large namespace takes."""
+    """The cost of reading the pods of a large namespace."""
 
     contender: _Contender
     many: Median
@@ -60,7 +60,7 @@ class _Bench:
     place: Workspace
     pods: dict[str, int]
     fetched: dict[str, int] = field(default_factory=dict)
-    """How many bytes the pods of a namespace are."""
+    """The size of the pods of a namespace in bytes."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -89,7 +89,7 @@ class _Bench:
     def kubectl(self, namespace: str) -> Took:
         where = ("--kubeconfig", str(self.kubeconfig), "--namespace", namespace)
         words = (str(programs()["kubectl"]), *where, "get", "pods", "--no-headers")
-        # It remembers in its home what the server serves.
+        # It caches the server's resources in its home.
         took = run_well(Command(words, self.place.folder, {"HOME": str(self.place.folder)}))
         if len(took.output.splitlines()) != self.pods[namespace]:
             raise BenchmarkError(f"kubectl did not show {self.pods[namespace]} pods:\n{took.output[:400]}")
@@ -111,7 +111,7 @@ class _Bench:
         return [_Cost(*parts) for parts in zip(contenders, measured, requests, fews, strict=False)]
 
     def cost_of_one(self, contender: _Contender, many: str, few: str | None = None) -> _Cost:
-        """Measured once, for what takes long."""
+        """Measured once, because it takes long."""
         before = self._asked(contender)
         took = once(_look(contender, many))
         asked = self._asked(contender) - before
@@ -153,13 +153,13 @@ def _five_thousand(bench: _Bench, runs: int) -> Iterable[Line]:
     paged = _Contender("official typed client, limit=500", "OpenAPI-Generator", bench.typed)
     at_once = _Contender("official typed client, at once", "OpenAPI-Generator", lambda one: bench.typed(one, 0))
     others += [bench.cost_of_one(one, "many", "few") for one in (paged, at_once)]
-    beside, whole = [f"{one.contender.name}: {one.text()}" for one in others], _popeye(bench)
+    texts, whole = [f"{one.contender.name}: {one.text()}" for one in others], _popeye(bench)
     fetching = others[0]
     what = f"{_FIVE['many']:,} pods ({megabytes(bench.fetched['many'])}, gzip) {_SERVER}"
     yield Line(
         what=f"{what}: gathered and judged",
         opscheck=ours.text(),
-        beside=(*beside, f"{_popeye_name()}: {whole.text() if isinstance(whole, _Cost) else whole}"),
+        others=(*texts, f"{_popeye_name()}: {whole.text() if isinstance(whole, _Cost) else whole}"),
         ratios=(
             *(f"{ratio(ours.of_pods, one.of_pods)} for the pods" for one in others),
             f"{ratio(ours.many.wall_s, whole.many.wall_s)} whole process" if isinstance(whole, _Cost) else "-",
@@ -182,7 +182,7 @@ def _popeye_name() -> str:
 
 
 def twenty_thousand(runs: int) -> Iterable[Line]:
-    """What a whole process keeps of four times as many."""
+    """The memory of a whole process for four times as many."""
     what = f"{_TWENTY['most']:,} pods {_SERVER}"
     try:
         with workspace() as place, filled_cluster(_TWENTY) as cluster:
@@ -203,7 +203,7 @@ def _memory(what: str, ours: _Cost, others: Sequence[_Cost], aim: int) -> Line:
     return Line(
         what=f"{what}: peak memory",
         opscheck=_peak(ours),
-        beside=tuple(f"{one.contender.name}: {_peak(one)}" for one in others),
+        others=tuple(f"{one.contender.name}: {_peak(one)}" for one in others),
         ratios=tuple(ratio(ours.many.peak_bytes, one.many.peak_bytes) for one in others),
         aim=f"≤ {megabytes(aim)}",
         met=ours.many.peak_bytes <= aim,

@@ -27,7 +27,7 @@ class _Load:
 
 
 def hundred(runs: int) -> Iterable[Line]:
-    """100 that take 100 ms each, beside pytest with httpx, testinfra with curl, and a bare pool of threads."""
+    """100 that take 100 ms each, compared with pytest with httpx, testinfra with curl, and a bare pool of threads."""
     load = _Load(100, 0.1, 0.8)
     with workspace() as place, serving("slow_http", str(load.delay_s)) as api:
         alternatives = {
@@ -39,7 +39,7 @@ def hundred(runs: int) -> Iterable[Line]:
 
 
 def thousand(runs: int) -> Iterable[Line]:
-    """1,000 that take 50 ms each, beside pytest with httpx and a bare pool of threads."""
+    """1,000 that take 50 ms each, compared with pytest with httpx and a bare pool of threads."""
     load = _Load(1000, 0.05, 3.0)
     with workspace() as place, serving("slow_http", str(load.delay_s)) as api:
         alternatives = {
@@ -62,7 +62,7 @@ def _lines(place: Workspace, url: str, load: _Load, alternatives: dict[str, Medi
         yield Line(
             what=f"{load.name}, {manner}",
             opscheck=seconds(median.wall_s),
-            beside=tuple(f"{name}: {seconds(one.wall_s)}" for name, one in alternatives.items()),
+            others=tuple(f"{name}: {seconds(one.wall_s)}" for name, one in alternatives.items()),
             ratios=tuple(ratio(median.wall_s, one.wall_s) for one in alternatives.values()),
             aim=f"≤ {load.aim_s:g} s, whole process",
             met=median.wall_s <= load.aim_s,

@@ -30,7 +30,7 @@ def untouched(runs: int) -> Iterable[Line]:
     yield Line(
         what=f"a stranger's `pytest --co -q` ({_FILES * _TESTS} tests), processor time that the plugin adds",
         opscheck=f"{added * 1000:.0f} ms (whole: {seconds(installed.wall_s)} with, {seconds(without.wall_s)} without)",
-        beside=(f"testinfra's plugin adds: {theirs * 1000:.0f} ms",),
+        others=(f"testinfra's plugin adds: {theirs * 1000:.0f} ms",),
         aim=f"≤ {_AIM_S * 1000:.0f} ms",
         met=added <= _AIM_S,
     )

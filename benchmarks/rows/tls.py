@@ -1,4 +1,4 @@
-"""Many TLS endpoints that take their time, beside what shell guides and monitoring systems run for each of them."""
+"""Many slow TLS endpoints, compared with the commands of shell guides and monitoring systems."""
 
 import shutil
 from collections.abc import Iterable, Sequence
@@ -17,11 +17,11 @@ _COUNT, _DELAY_S = 200, 0.1
 _AIM_S = 2.0
 _WHAT = f"{_COUNT} TLS endpoints of {_DELAY_S * 1000:.0f} ms"
 
-# What a guide has people type: it prints the dates, and neither judges them nor verifies anything.
+# The command of a guide: it prints the dates, and neither judges them nor verifies anything.
 _GUIDE = """for port in "$@"; do
   echo | {openssl} s_client -servername localhost -connect {host}:$port 2>/dev/null | {openssl} x509 -noout -dates
 done"""
-# With the words that make it verify, and a process more, what opscheck judges is mostly judged.
+# With options that verify, and another process, it covers most of the conditions that opscheck judges.
 _VERIFYING = """for port in "$@"; do
   echo | {openssl} s_client -connect {host}:$port -CAfile {folder}/ca.pem -verify_return_error -verify_ip {host} \\
     2>/dev/null | {openssl} x509 -noout -checkend 604800
@@ -31,26 +31,26 @@ _CHECK_HTTP = """for port in "$@"; do {program} -H {host} -p $port -S -C 30,7 -t
 
 
 def endpoints(runs: int) -> Iterable[Line]:
-    """200 that take 100 ms each, beside a loop of openssl s_client, and check_http -C one by one."""
+    """200 that take 100 ms each, compared with a loop of openssl s_client, and check_http -C one by one."""
     with workspace() as place, serving("tls", str(_COUNT), str(_DELAY_S), str(place.folder)) as server:
         host, ports = str(server.place["host"]), list(server.place["ports"])
         policy = _policy(place, host, ports)
         (ours,) = medians(runs, lambda: place.opscheck(policy, counts={"declared": _COUNT, "passed": _COUNT}))
         loops = _loops(place, host)
-        beside = {name: once(partial(_loop, place, script, says, ports)) for name, (script, says) in loops.items()}
-        yield _line(ours, beside)
+        others = {name: once(partial(_loop, place, script, says, ports)) for name, (script, says) in loops.items()}
+        yield _line(ours, others)
         if _check_http() is None:
             yield not_measured(
                 f"{_WHAT}, check_http -C", "monitoring-plugins-basic was not fetched: `make stores` does"
             )
 
 
-def _line(ours: Median, beside: dict[str, Median]) -> Line:
+def _line(ours: Median, others: dict[str, Median]) -> Line:
     return Line(
         what=_WHAT,
         opscheck=seconds(ours.wall_s),
-        beside=tuple(f"{name}: {seconds(one.wall_s)}" for name, one in beside.items()),
-        ratios=tuple(ratio(ours.wall_s, one.wall_s) for one in beside.values()),
+        others=tuple(f"{name}: {seconds(one.wall_s)}" for name, one in others.items()),
+        ratios=tuple(ratio(ours.wall_s, one.wall_s) for one in others.values()),
         aim=f"≤ {_AIM_S:g} s, whole process",
         met=ours.wall_s <= _AIM_S,
     )
@@ -62,10 +62,10 @@ def _policy(place: Workspace, host: str, ports: Sequence[int]) -> Path:
 
 
 def _loops(place: Workspace, host: str) -> dict[str, tuple[str, str]]:
-    """Each loop, and what it says of every endpoint."""
+    """Each loop, and its expected output for every endpoint."""
     openssl = shutil.which("openssl")
     if openssl is None:
-        raise BenchmarkError("there is no openssl on PATH")
+        raise BenchmarkError("openssl not found on PATH")
     words = {"openssl": openssl, "host": host, "folder": str(place.folder)}
     loops = {
         "openssl s_client | openssl x509 -dates, in a loop": (_GUIDE.format(**words), "notAfter="),
@@ -80,7 +80,7 @@ def _loops(place: Workspace, host: str) -> dict[str, tuple[str, str]]:
 def _loop(place: Workspace, script: str, says: str, ports: Sequence[int]) -> Took:
     took = run_well(Command(["/bin/sh", "-c", script, "loop", *map(str, ports)], place.folder, {}), says=says)
     if took.output.count(says) != len(ports):
-        raise BenchmarkError(f"{says!r} was not said of every endpoint:\n{took.output[-400:]}")
+        raise BenchmarkError(f"{says!r} was not printed for every endpoint:\n{took.output[-400:]}")
     return took
 
 

@@ -1,4 +1,4 @@
-"""The policy for Kubernetes that opscheck brings, as a whole: how often a real API server is asked."""
+"""The shipped policy for Kubernetes as a whole: the number of requests to a real API server."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,7 +33,7 @@ def requests(_runs: int) -> Iterable[Line]:
     yield Line(
         what=what,
         opscheck=f"{ours}",
-        beside=(f"Popeye {popeye.version()}: {theirs}",),
+        others=(f"Popeye {popeye.version()}: {theirs}",),
         ratios=(ratio(ours, theirs) if isinstance(theirs, int) else "-",),
         aim=f"≤ {_AIM} requests",
         met=ours <= _AIM,
@@ -49,7 +49,7 @@ def _furnish(cluster: Cluster) -> None:
 
 
 def _opscheck(place: Workspace, cluster: Cluster, count: int) -> int:
-    """Every verdict stands on an answer. Names are looked up here and not in a pod, which costs the server nothing."""
+    """Every verdict is based on an answer. Names are resolved here and not in a pod, which costs the server nothing."""
     target = {"kind": "kubernetes", "namespace": _NAMESPACE, "kubeconfig": str(cluster.kubeconfig())}
     targets = {"cluster": target, "dns-client": {"kind": "host", "uri": "local://"}}
     policy = place.folder / "whole.yaml"

@@ -1,8 +1,8 @@
 """
 A bucket of an S3 server, which can list its objects and nothing else: `python bucket.py 100000 0.02`.
 
-One backup for each of the last so many minutes, in folders by day. Every request is answered so many seconds late. To
-`requests` it says how many there were since it was asked last.
+The arguments are the number of backups, one per minute in folders by day, and the delay of each answer in seconds.
+The command `requests` returns the number of requests since the previous one.
 """
 
 import socketserver
@@ -25,7 +25,7 @@ _OBJECT = (
 
 
 class Objects:
-    """What is in the bucket, and how often it was asked."""
+    """The content of the bucket, and the number of requests."""
 
     def __init__(self, count: int) -> None:
         now = datetime.now(UTC).replace(microsecond=0)
@@ -49,7 +49,7 @@ class Objects:
         return f"{_HEAD}{about}{objects}{token}{end}".encode()
 
     def requests(self) -> int:
-        """How many there were since this was asked last."""
+        """The number of requests since the last call."""
         count, self._requests = self._requests, 0
         return count
 

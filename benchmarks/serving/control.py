@@ -1,4 +1,4 @@
-"""How a server program and the benchmark talk: one line of JSON where it is, then one for each line it is sent."""
+"""The protocol of a server program: one line of JSON with its address, then one for each line that it receives."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ Commands = Mapping[str, Callable[[], object]]
 
 
 def attend(place: Mapping[str, object], commands: Commands | None = None) -> None:
-    """Say where the server is, then do what is asked, until the benchmark lets go of standard input."""
+    """Print the address of the server, then run commands until the benchmark closes standard input."""
     _say(place)
     for line in sys.stdin:
         _say((commands or {})[line.strip()]())

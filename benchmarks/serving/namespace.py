@@ -1,5 +1,5 @@
 """
-A Kubernetes API with one busy namespace, and a list of what it was asked: `python namespace.py KUBECONFIG`.
+A Kubernetes API with one busy namespace, and a list of its requests: `python namespace.py KUBECONFIG`.
 
 Three applications with four pods each, three nodes, metrics for all of them, and logs.
 """

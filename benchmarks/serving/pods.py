@@ -1,9 +1,9 @@
 """
 A Kubernetes API with many pods: `python pods.py 5000 7800 ready KUBECONFIG`.
 
-The arguments are how many pods, how many bytes each has, how they are served, and the kubeconfig to write.
-`fresh`: as an API server does, each page is encoded and compressed when it is asked for.
-`ready`: that was done when it was asked for the first time, so that after a warm-up the server only sends bytes.
+The arguments: the number of pods, the bytes of each, the way they are served, and the kubeconfig to write.
+`fresh`: as an API server does, each page is encoded and compressed on request.
+`ready`: encoded at the first request, so that after a warm-up the server only sends bytes.
 """
 
 import gzip
@@ -20,7 +20,7 @@ from opscheck.demo.serving import Exchange, Response
 
 NAMESPACE = "load"
 _PATH = f"/api/v1/namespaces/{NAMESPACE}/pods"
-_LEVEL = 1  # what the real API server compresses with
+_LEVEL = 1  # the level of the real API server
 
 
 class Pages:
@@ -38,7 +38,7 @@ class Pages:
 
     @property
     def total_bytes(self) -> int:
-        """How large all pods are as JSON, in pages of 500."""
+        """The size of all pods as JSON, in pages of 500."""
         return sum(len(self._body(start, 500)) for start in range(0, len(self._pods), 500))
 
     def _encode(self, start: int, limit: int, zipped: bool) -> bytes:

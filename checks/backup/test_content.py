@@ -103,7 +103,7 @@ def flaw_text(content: Content, flaw: Flaw) -> str:
 
 def expected_content(expectation: BackupContent, flaw: Flaw) -> str:
     if flaw.trouble == TOO_LARGE and expectation.unpacked_limit is not None:
-        return f"at most {expectation.unpacked_limit}"
+        return f"<= {expectation.unpacked_limit}"
     return _HOLDS[expectation.holds]
 
 

@@ -194,7 +194,7 @@ def _too_few(
     first = next(iter(lacking), None)
     suggestion = _look_at(first) if first else Suggestion((STREAM,))
     observed = streaming if count else "no replica streams"
-    return _gap(expectation, "", observed, f"at least {least}", suggestion, *seen, *evidence)
+    return _gap(expectation, "", observed, f">= {least}", suggestion, *seen, *evidence)
 
 
 def _look_at(replica: Replica) -> Suggestion:

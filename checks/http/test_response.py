@@ -56,7 +56,7 @@ def _mismatches(expectation: HttpResponse, answer: HttpAnswer) -> Iterator[tuple
     limit = expectation.max_body
     if limit is not None and (answer.truncated or answer.size > limit):
         size = f"more than {format_bytes(answer.size)}" if answer.truncated else format_bytes(answer.size)
-        yield f"body of {size}", f"at most {format_bytes(limit)}"
+        yield f"body of {size}", f"<= {format_bytes(limit)}"
     if answer.truncated:
         return
     if (rule := expectation.body) is not None:
@@ -160,7 +160,7 @@ def _judge_latency(expectation: HttpResponse, samples: tuple[Sample, ...], findi
     findings.measure("latency", sample.seconds, unit="s", limit=limit.limit(math.inf))
     findings.add(
         observed=f"latency: no answer after {format_duration(sample.seconds)} ({detail})",
-        expected=f"{limit.words} {limit.limit(math.inf)}",
+        expected=f"{limit.comparator} {limit.limit(math.inf)}",
         severity=limit.severity(math.inf),
         remedies=remedies,
     )

@@ -1,1 +1,1 @@
-"""What is expected of Kubernetes clusters."""
+"""Checks of Kubernetes clusters."""

@@ -9,6 +9,7 @@ from typing import Any
 from opscheck import Findings, Observe
 from opscheck.core.record import Finding
 from opscheck.core.remedy import Remedy
+from opscheck.core.words import counted
 from opscheck.systems.kubernetes.autoscaling import (
     CONDITIONS,
     HIGHER_MAXIMUM,
@@ -83,16 +84,16 @@ class Scaler:
 
     @property
     def scaled(self) -> str:
-        """What it scales, as kubectl takes it: `deployment/api`; empty where it does not say."""
+        """The scaled object in kubectl's format: `deployment/api`; empty without one."""
         target = self.spec.scale_target_ref
         return f"{target.kind.lower()}/{target.name}" if target and target.kind and target.name else ""
 
     @property
     def obstacle(self) -> Finding | None:
-        """What keeps it from scaling for longer than the grace; None when nothing does, or when it is switched off."""
+        """The reason why it has not scaled for longer than the grace; None without one, or when it is disabled."""
         active = condition(self.status.conditions, "ScalingActive", "False")
         if active is not None and active.reason == _SCALED_TO_NONE:
-            return None  # its target was scaled to none by hand
+            return None  # its target was scaled to zero manually
         kinds = (self._never_seen, self._cannot_reach_target, self._cannot_measure, self._limited, self._gets_nowhere)
         found = (finding for kind in kinds for finding in kind())
         return next((one for one in found if longer_than(self.expectation.grace, one.since, self.now)), None)
@@ -111,12 +112,12 @@ class Scaler:
     def _never_seen(self) -> Iterator[Finding]:
         since = self.autoscaler.created
         if not self.status.conditions and since is not None:
-            seen = f"without any status{lasting(since, self.now)}"
-            yield self._finding(seen, "looked at by the autoscaler's controller", since=since)
+            seen = f"no status{lasting(since, self.now)}"
+            yield self._finding(seen, "a status from the autoscaler's controller", since=since)
 
     def _cannot_reach_target(self) -> Iterator[Finding]:
         able = condition(self.status.conditions, "AbleToScale", "False")
-        # To wait between two steps was a False of its own once; it lasts minutes and is meant to.
+        # Waiting between two steps was reported as False in old versions; it lasts minutes and is normal.
         if able is not None and not (able.reason or "").startswith(_WAITS):
             seen, remedies = f"cannot scale {self.scaled or 'its target'}", [TARGET] if self.scaled else []
             yield self._reported(able, seen, "able to scale", *remedies)
@@ -132,26 +133,26 @@ class Scaler:
         yield self._reported(active, seen, "scaling by its metrics", *remedies)
 
     def _reported(self, said_by: Condition, seen: str, expected: str, *remedies: Remedy) -> Finding:
-        """What a condition says, since when, and its reason."""
+        """The finding for a condition, with its time and reason."""
         since = said_by.last_transition_time or self.autoscaler.created
         seen = f"{seen}{lasting(since, self.now)}: {said_by.reason or 'no reason given'}"
         return self._finding(seen, expected, *remedies, since=since, evidence=messages(said_by.message))
 
     def _limited(self) -> Iterator[Finding]:
         """
-        It is at its maximum and would go on.
+        It is at its maximum and needs more replicas.
 
-        To be at the maximum is no fault where that satisfies the demand (prometheus-community/helm-charts#7278), and
-        to be limited is none at the minimum (kubernetes/kubernetes#116387).
+        The maximum is not a fault if it satisfies the demand (prometheus-community/helm-charts#7278), and neither is a
+        limit at the minimum (kubernetes/kubernetes#116387).
         """
         limited, maximum = condition(self.status.conditions, "ScalingLimited", "True"), self.maximum
         if limited is None or limited.reason != _AT_MAXIMUM:
             return
         if not maximum or self.is_pinned or (self.has or 0) < maximum:
             return
-        # The condition keeps its time when it goes from one limit to the other: as to the maximum, the last step knows.
+        # The condition keeps its time when the limit changes from minimum to maximum; then the last step counts.
         since = latest(limited.last_transition_time, self.status.last_scale_time) or self.autoscaler.created
-        seen = f"wants more than its maximum of {maximum} replicas{lasting(since, self.now)}"
+        seen = f"needs more than its maximum of {counted(maximum, 'replica')}{lasting(since, self.now)}"
         expected, said = f"enough with at most {maximum}", messages(limited.message)
         yield self._finding(seen, expected, HIGHER_MAXIMUM, since=since, evidence=said)
 
@@ -162,11 +163,11 @@ class Scaler:
         able = condition(self.status.conditions, "AbleToScale", "True")
         since, (kind, _, name) = self.status.last_scale_time or self.autoscaler.created, target.partition("/")
         yield self._finding(
-            f"wants {wants} replicas of {target or 'its target'} and has {has}{lasting(since, self.now)}",
-            "as many as it wants",
+            f"{has} of {counted(wants, 'wanted replica')} of {target or 'its target'}{lasting(since, self.now)}",
+            "all wanted replicas",
             *([TARGET] if target else []),
             since=since,
             evidence=messages(able and able.message),
-            # Of its faults only this one is the workload's. One that lacks a pod still has metrics.
+            # Only this fault can be caused by the workload. A workload that lacks a pod still has metrics.
             because=[reference(self.expectation.target, kind, name, self.autoscaler.namespace)] if target else [],
         )

@@ -72,7 +72,7 @@ def test_the_certificates_are_renewed(expectation: CertificatesRenewed, observe:
 def measure_certificates(
     expectation: CertificatesRenewed, certificates: Sequence[Certificate], now: datetime, findings: Findings
 ) -> None:
-    """Measure the certificate that ends first, and the number of those whose newest attempt has failed."""
+    """Measure the certificate that ends first, and the number of failed issuances."""
     failing = sum(one.reported.last_failure_time is not None for one in certificates)
     findings.measure("failing issuances", failing, subject=expectation.selected)
     issued = [(one, lifetime) for one in certificates if (lifetime := one.lifetime) is not None]
@@ -83,25 +83,25 @@ def measure_certificates(
 
 
 def rivals_of(there: Iterable[Certificate]) -> dict[tuple[str, str], str]:
-    """Certificates whose secret an older one uses too, and the text of that. cert-manager issues for one of them."""
+    """Certificates that share a secret with an older one, with the text. cert-manager issues for only one of them."""
     owners: dict[tuple[str, str], str] = {}
     rivals: dict[tuple[str, str], str] = {}
     for one in sorted(there, key=lambda one: (one.created.timestamp() if one.created else 0.0, one.name)):
         owner = owners.setdefault(one.place, one.name)
         if owner != one.name and one.secret_name:
-            text = f"kept in secret {one.secret_name}, as is certificate {owner}: only one of them can be"
+            text = f"shares secret {one.secret_name} with certificate {owner}: only one can be issued"
             rivals[one.namespace, one.name] = text
     return rivals
 
 
 def overdue_since(expectation: CertificatesRenewed, certificate: Certificate, now: datetime) -> datetime | None:
-    """When it should have been renewed, once the grace is over too."""
+    """The due time of its renewal, if the grace is over; else None."""
     due = certificate.reported.renewal_time
     return due if due and longer_than(expectation.renewal_grace, due, now) else None
 
 
 def limits_hold(expectation: CertificatesRenewed, certificate: Certificate, now: datetime) -> bool:
-    """True when the limits apply to it; the default ones do only where no renewal in time is to come."""
+    """True when the limits apply to it; the default ones apply only without a renewal to come."""
     due, lifetime = certificate.reported.renewal_time, certificate.lifetime
     ended = lifetime is not None and lifetime.left(now) < 0
     return expectation.limits_are_given or due is None or ended or bool(overdue_since(expectation, certificate, now))
@@ -114,14 +114,14 @@ class CertificateState:
     expectation: CertificatesRenewed
     certificate: Certificate
     shared: str
-    """That an older certificate uses the same secret; empty where none does."""
+    """The text that an older certificate uses the same secret; empty without one."""
     issuing: Issuing
     now: datetime
     here: Findings
-    """For what is found about it."""
+    """The collection of its findings."""
 
     def finding(self) -> Finding | None:
-        """What is wrong with it: the most important one."""
+        """Its most important problem."""
         lifetime = self.certificate.lifetime
         if self.certificate.is_terminating:
             return None
@@ -146,7 +146,7 @@ class CertificateState:
         unseen = not self.certificate.reported.conditions
         if not failed and is_young(self.certificate, self.now, grace):
             return None
-        why = "cert-manager says nothing of it: does it run?" if unseen else "; ".join(failed)
+        why = "cert-manager has not processed it" if unseen else "; ".join(failed)
         return self._finding(
             f"not issued{lasting(created, self.now)}" + (f": {why}" if why else ""),
             "a certificate" if failed else f"a certificate within {grace}",
@@ -184,7 +184,7 @@ class CertificateState:
             return None
         state = f"not ready{lasting(ready.last_transition_time, self.now)}: {ready.reason or 'no reason given'}"
         return self._finding(
-            "; ".join([state, *self._failures(), f"what is there {lifetime.remaining_text(self.now)}"]),
+            "; ".join([state, *self._failures(), f"the current certificate {lifetime.remaining_text(self.now)}"]),
             f"ready again within {grace}",
             remedies=[RENEW],
             since=ready.last_transition_time,
@@ -192,7 +192,7 @@ class CertificateState:
         )
 
     def _failures(self) -> list[str]:
-        """`3 attempts failed, the last 20m ago, the next in 3h40m`; empty where the newest attempt has not failed."""
+        """`3 attempts failed, the last 20m ago, the next in 3h40m`; empty if the last attempt did not fail."""
         status = self.certificate.reported
         if status.last_failure_time is None:
             return []
@@ -204,7 +204,7 @@ class CertificateState:
         return [f"{failed}, the next {then}"]
 
     def _conditions(self) -> Iterator[str]:
-        """Its conditions, where they say more than that all is well, or say that while it is not."""
+        """Its abnormal conditions, and Ready=True on an expired certificate."""
         for kind, good in (("Ready", "True"), ("Issuing", "False")):
             found = self.certificate.condition(kind)
             if found is not None and found.status != good:
@@ -212,16 +212,16 @@ class CertificateState:
                 yield from messages(f"{kind}={found.status} ({reason}): {found.message or ''}")
         ready, lifetime = self.certificate.condition("Ready"), self.certificate.lifetime
         if ready is not None and ready.status == "True" and lifetime is not None and lifetime.left(self.now) < 0:
-            yield "Ready=True all the same: cert-manager has not looked at it since it ended"
+            yield "still Ready=True: cert-manager has not processed it since it expired"
 
 
 def stale(certificates: Iterable[Certificate]) -> Problem | None:
-    """Why nothing can be said of certificates whose spec cert-manager has not processed; None where it has."""
+    """The problem of certificates whose spec cert-manager has not processed; None without such certificates."""
     names = [one.name for one in certificates if not one.is_terminating and one.is_stale]
     if not names:
         return None
-    text = f"cert-manager has not looked at {some(names)} since their spec changed"
-    return cannot_tell(text, "look again in a minute; if it stays so, see cert-manager's log")
+    text = f"cert-manager has not processed the changed spec of {some(names)}"
+    return cannot_tell(text, "run it again in a minute; if the problem remains, see cert-manager's log")
 
 
 def judge_secrets(
@@ -231,12 +231,12 @@ def judge_secrets(
     observe: Observe,
     findings: Findings,
 ) -> None:
-    """Judge what is stored in TLS secrets: those of the selected certificates, and those outside of cert-manager."""
+    """Judge the content of TLS secrets: those of the selected certificates, and those not managed by cert-manager."""
     secrets = {(one.namespace, one.name): one for one in listed(observe, expectation.secrets())}
     managed, warnings = {one.place for one in there}, Warnings(expectation, observe)
     others = (one for place, one in secrets.items() if place not in managed and not one.is_terminating)
     by_hand = matching(expectation, others)
-    findings.measure("TLS secrets of nobody", len(by_hand), subject=expectation.selected)
+    findings.measure("TLS secrets not managed by cert-manager", len(by_hand), subject=expectation.selected)
     issued = [one for one in certificates if one.lifetime is not None and not one.is_terminating]
     stored = [(secrets[one.place], one) for one in issued if one.place in secrets]
     for secret, certificate in (*stored, *((one, None) for one in by_hand)):
@@ -250,20 +250,20 @@ def judge_secrets(
 
 
 def unjudged(lost: Sequence[str], secrets: Iterable[Secret]) -> Problem | None:
-    """Why some secrets cannot be judged: they are `lost`, or hold a key of unknown kind. None where all can."""
+    """The problem of secrets that cannot be judged: they are `lost`, or have a key of unknown kind; else None."""
     if lost:
-        text = f"no secret of type kubernetes.io/tls holds what was issued for {some(lost)}"
-        return cannot_tell(text, "see whether that secret is there, and of which type")
+        text = f"no secret of type kubernetes.io/tls found for {some(lost)}"
+        return cannot_tell(text, "check that the secret exists, and its type")
     if odd := [one.name for one in secrets if one.certificates and not one.certificates[0].key]:
         text = f"the certificate in secret {some(odd)} has a key of unknown kind"
-        return cannot_tell(text, "have one issued with RSA or a usual curve")
+        return cannot_tell(text, "issue it with RSA or a common curve")
     return None
 
 
 def secret_findings(
     expectation: CertificatesRenewed, secret: Secret, certificate: Certificate | None, here: Findings, now: datetime
 ) -> Iterator[Finding]:
-    """What is wrong with a secret, and with how `certificate` of cert-manager uses it."""
+    """The problems of a secret, compared with `certificate` if cert-manager manages it."""
     if not secret.certificates:
         yield here.finding(observed=secret.unreadable, expected="a certificate", remedies=[SECRET])
         return
@@ -288,12 +288,11 @@ def _another(
         return
     lifetime = Lifetime.of_path((stored,))
     short, ungraded = severity_of(expectation, lifetime, now), expectation.ungraded_severity
-    found = f"it {lifetime.remaining_text(now)}"
     yield here.finding(
-        observed=f"another certificate than certificate {certificate.name} says: {found}",
-        expected=f"the one that was issued, until {moment(said.end)}",
+        observed=f"not the certificate that was issued for {certificate.name}: it {lifetime.remaining_text(now)}",
+        expected=f"the issued certificate, valid until {moment(said.end)}",
         severity=ungraded if short is None else worst([short, ungraded]),
-        evidence=[f"it is {_described(secret)}", "somebody may have written the secret, or restored an old one"],
+        evidence=[f"it is {_described(secret)}", "the secret may have been overwritten or restored from a backup"],
         remedies=[CERTIFICATE, SECRET, RENEW],
         facts={"certificate": certificate.name},
     )
@@ -321,4 +320,4 @@ def _not_valid(expectation: CertificatesRenewed, secret: Secret, here: Findings,
 
 def _described(secret: Secret) -> str:
     head = secret.certificates[0]
-    return f"{head.label}, serial {head.serial}, issued by {head.issuer or 'nobody who has a name'}"
+    return f"{head.label}, serial {head.serial}, issued by {head.issuer or 'an issuer without a name'}"

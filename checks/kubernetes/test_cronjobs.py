@@ -40,33 +40,33 @@ def test_the_cron_jobs_are_on_time(expectation: CronJobsOnTime, observe: Observe
 
 @dataclass(frozen=True)
 class Age:
-    """How long ago a cron job succeeded last, or was made where it never did, and how long ago that may be."""
+    """The age of a cron job's last success, else of its creation, and the maximum age."""
 
     cronjob: CronJob
     seconds: float
     limit: float
     severity: Severity | None
-    """How bad that is where a limit grades it; None where it is on time, or the expectation's own severity counts."""
+    """The severity by a limit; None when it is on time, or when the expectation's own severity counts."""
     said: str
-    """Where the limit comes from, in words."""
+    """The limit in words."""
 
     @property
     def margin(self) -> float:
-        """How many seconds are left; negative when it is overdue."""
+        """Remaining seconds; negative when it is overdue."""
         return self.limit - self.seconds
 
 
 @dataclass
 class Judgement:
-    """What can be said of all selected cron jobs."""
+    """The results for all selected cron jobs."""
 
     ages: list[Age] = field(default_factory=list)
     never_due: list[CronJob] = field(default_factory=list)
-    """Those whose schedule no date ever matches, and that may not be suspended in this way."""
+    """Cron jobs whose schedule no date matches, and that may not be suspended."""
     suspended: int = 0
-    """How many are suspended and may be."""
+    """Number of cron jobs that are suspended with permission."""
     unjudged: dict[str, str] = field(default_factory=dict)
-    """Those of which nothing can be said, each with the reason."""
+    """Cron jobs that cannot be judged, with the reason."""
 
     @property
     def overdue(self) -> list[Age]:
@@ -91,7 +91,7 @@ def judge_cronjobs(expectation: CronJobsOnTime, cronjobs: Iterable[CronJob], now
 def _judge(expectation: CronJobsOnTime, cronjob: CronJob, judgement: Judgement, now: datetime) -> None:
     counted_from = cronjob.last_success or cronjob.created
     if counted_from is None:
-        judgement.unjudged[expectation.subject(cronjob)] = "it does not say when it was made"
+        judgement.unjudged[expectation.subject(cronjob)] = "no creationTimestamp"
         return
     seconds = max(0.0, (now - counted_from).total_seconds())
     if (limits := expectation.max_age) is not None:
@@ -111,8 +111,8 @@ def _judge(expectation: CronJobsOnTime, cronjob: CronJob, judgement: Judgement, 
         age = Age(cronjob, seconds, limit_s, None, said)
     if age.margin < 0 and not _success_would_be_known(expectation, cronjob, now):
         judgement.unjudged[expectation.subject(cronjob)] = (
-            "it keeps no successful jobs (successfulJobsHistoryLimit: 0), so that a cluster older than"
-            " kubernetes/kubernetes#122025 does not record when it succeeded"
+            "it keeps no successful jobs (successfulJobsHistoryLimit: 0); clusters without"
+            " kubernetes/kubernetes#122025 then record no success"
         )
         return
     judgement.ages.append(age)
@@ -120,10 +120,9 @@ def _judge(expectation: CronJobsOnTime, cronjob: CronJob, judgement: Judgement, 
 
 def due_after(expectation: CronJobsOnTime, schedule: Schedule, moment: datetime) -> datetime | None:
     """
-    When the first success after `moment` is due: with the first run after it, or one soon after; None for never.
+    The due time of the first success after `moment`, with the first run or shortly after it; None for never.
 
-    It goes by the runs and not by the length of a period, which is longer over a weekend, or where the clocks skip
-    the hour of a run, than on other days.
+    It follows the runs and not a period: that is longer over a weekend, or when the clocks skip the hour of a run.
     """
     first = schedule.after(moment)
     if first is None:
@@ -139,7 +138,7 @@ def due_after(expectation: CronJobsOnTime, schedule: Schedule, moment: datetime)
 def _success_would_be_known(expectation: CronJobsOnTime, cronjob: CronJob, now: datetime) -> bool:
     if cronjob.last_success is not None or cronjob.specified.successful_jobs_history_limit != 0:
         return True
-    # Where no run has been started either, none can have succeeded.
+    # If no run has started, none can have succeeded.
     begun = cronjob.reported.last_schedule_time
     if begun is None:
         return True
@@ -158,11 +157,11 @@ def may_be_suspended(expectation: CronJobsOnTime, cronjob: CronJob) -> bool:
 
 
 def never_runs(expectation: CronJobsOnTime, cronjob: CronJob) -> Finding:
-    """A cron job whose schedule no date matches."""
+    """The finding for a cron job whose schedule no date matches."""
     return expectation.finding_on(
         cronjob,
         observed=f"never runs: no date matches its schedule {cronjob.specified.schedule}",
-        expected="runs now and then",
+        expected="a schedule that matches a date",
         remedies=[REPORT, RESUME] if cronjob.is_suspended else [REPORT],
         facts={"cronjob": cronjob.name},
     )
@@ -171,16 +170,16 @@ def never_runs(expectation: CronJobsOnTime, cronjob: CronJob) -> Finding:
 def overdue(expectation: CronJobsOnTime, age: Age, jobs: Evidence[Job], now: datetime) -> Finding:
     cronjob, since = age.cronjob, format_duration(age.seconds)
     runs = Runs(expectation, cronjob, jobs.items)
-    seen = f"last success {since} ago" if cronjob.last_success else f"no success since it was made {since} ago"
-    why = runs.what_keeps(now)
-    untold = runs.failure if runs.failure and runs.failure.name not in why else None
+    seen = f"last success {since} ago" if cronjob.last_success else f"no success since its creation {since} ago"
+    why = runs.obstacle(now)
+    failure = runs.failure if runs.failure and runs.failure.name not in why else None
     return expectation.finding_on(
         cronjob,
         observed=f"{seen}: {why}",
         expected=f"a success {age.said}",
         severity=age.severity,
         since=now + timedelta(seconds=age.margin),
-        evidence=(*_last_runs(cronjob, untold, now), *filter(None, [jobs.unread])),
+        evidence=(*_last_runs(cronjob, failure, now), *filter(None, [jobs.unread])),
         remedies=[REPORT, *runs.remedies],
         facts=runs.facts,
     )
@@ -197,18 +196,18 @@ def _last_runs(cronjob: CronJob, failure: Job | None, now: datetime) -> Iterator
 
 
 def unjudged(judgement: Judgement) -> Problem | None:
-    """Why this cannot be called kept, where nothing can be said of some cron jobs."""
+    """The problem of cron jobs that cannot be judged; None without such cron jobs."""
     if not judgement.unjudged:
         return None
     reasons = some((f"{name}: {why}" for name, why in sorted(judgement.unjudged.items())), between="; ")
     return cannot_tell(
-        f"cannot tell whether it is on time: {reasons}",
-        "give a `max_age` where a schedule cannot be read; keep at least one successful job of each cron job",
+        f"success not known: {reasons}",
+        "set `max_age` where a schedule cannot be read; keep at least one successful job of each cron job",
     )
 
 
 def measure_ages(expectation: CronJobsOnTime, judgement: Judgement, findings: Findings) -> None:
-    """Record the cron job that is most overdue, or will be so first, and how many are suspended by permission."""
+    """Record the cron job with the smallest margin, and the number that is suspended with permission."""
     if (worst := min(judgement.ages, key=lambda age: age.margin, default=None)) is not None:
         subject, limit, margin = expectation.subject(worst.cronjob), worst.limit, worst.margin
         name = "age of the last success"

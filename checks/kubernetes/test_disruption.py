@@ -65,7 +65,7 @@ def test_budgets_have_the_pods_they_ask_for(
 
 
 def measure(expectation: DisruptionBudgets, budgets: Sequence["Budget"], findings: Findings) -> None:
-    """Record how near the nearest budget is to its limits: by healthy pods to spare, and by evictions allowed."""
+    """Record the smallest margins of all budgets: healthy pods to spare, and allowed evictions."""
     seen = [one for one in budgets if one.seen]
     if (least := min(seen, key=lambda one: -one.missing, default=None)) is not None:
         healthy, asked = least.status.current_healthy or 0, least.status.desired_healthy or 0
@@ -81,7 +81,7 @@ def measure(expectation: DisruptionBudgets, budgets: Sequence["Budget"], finding
 
 @dataclass(frozen=True)
 class Budget:
-    """A disruption budget among the pods that were listed."""
+    """A disruption budget and the listed pods."""
 
     expectation: DisruptionBudgets
     budget: PodDisruptionBudget
@@ -102,19 +102,19 @@ class Budget:
 
     @cached_property
     def pods(self) -> tuple[Pod, ...]:
-        """The pods it is about, in the order of their names. Without a selector it is about none."""
+        """The selected pods, sorted by name; none without a selector."""
         selector = self.selector
         chosen = (pod for pod in self.there if selector is not None and selector.matches(pod.labels))
         return tuple(sorted(chosen, key=lambda pod: pod.name))
 
     @cached_property
     def unhealthy(self) -> tuple[Pod, ...]:
-        """Those of its pods that do not serve and should."""
+        """Its pods that should serve and do not."""
         return tuple(pod for pod in self.pods if not pod.is_ready and not pod.has_ended)
 
     @property
     def disallowed(self) -> Condition | None:
-        """The condition by which no pod may be evicted now."""
+        """The condition that forbids evictions now."""
         return condition(self.status.conditions, "DisruptionAllowed", "False")
 
     @property
@@ -123,14 +123,14 @@ class Budget:
 
     @property
     def seen(self) -> bool:
-        """True when its controller has looked at it once; until then every number is 0."""
+        """True after its controller has processed it once; before that every number is 0."""
         return bool(self.status.observed_generation or self.status.conditions)
 
     @property
     def stale(self) -> str:
-        """Why its numbers are those of an older spec; empty when they are not."""
+        """The text that its numbers describe an older spec; empty when they do not."""
         spec, seen = self.budget.metadata and self.budget.metadata.generation, self.status.observed_generation
-        return f"generation {spec}, looked at as {seen}" if spec and seen and seen < spec else ""
+        return f"generation {spec}, observed {seen}" if spec and seen and seen < spec else ""
 
     @property
     def missing(self) -> int:
@@ -139,8 +139,11 @@ class Budget:
     @property
     def counted(self) -> str:
         status = self.status
-        healthy = f"{status.current_healthy or 0} of {status.expected_pods or 0} pods healthy"
-        return f"{healthy}, {status.desired_healthy or 0} wanted"
+        return f"{status.current_healthy or 0} of {counted(status.expected_pods or 0, 'pod')} healthy"
+
+    @property
+    def required(self) -> str:
+        return f"minimum {self.status.desired_healthy or 0}"
 
     @property
     def fault(self) -> Finding | None:
@@ -163,14 +166,14 @@ class Budget:
     def _never_seen(self) -> Iterator[Finding]:
         since = self.budget.created
         if not self.seen and since is not None:
-            seen = f"without any status{lasting(since, self.now)}"
-            yield self._finding(seen, "looked at by the disruption controller", since=since)
+            seen = f"no status{lasting(since, self.now)}"
+            yield self._finding(seen, "a status from the disruption controller", since=since)
 
     def _not_synchronised(self) -> Iterator[Finding]:
         failed = self.disallowed
         if failed is not None and failed.reason == "SyncFailed":
             since, said = failed.last_transition_time, messages(failed.message)
-            observed = f"its pods cannot be counted{lasting(since, self.now)}: SyncFailed"
+            observed = f"pods cannot be counted{lasting(since, self.now)}: SyncFailed"
             expected = "pods that the disruption controller can count"
             yield self._finding(observed, expected, since=since, evidence=said)
 
@@ -179,8 +182,8 @@ class Budget:
             return
         since, workload = latest(self.disallowed_since, self._short_since()) or self.budget.created, self._rolled_out()
         yield self._finding(
-            f"{self.counted}{lasting(since, self.now)}",
-            f"at least {self.status.desired_healthy} healthy",
+            f"{self.counted}{lasting(since, self.now)} ({self.required})",
+            f">= {self.status.desired_healthy} healthy",
             *([UNHEALTHY] if as_text(self.selector) else []),
             *([ROLLOUT] if workload else []),
             since=since,
@@ -191,17 +194,17 @@ class Budget:
 
     def _short_since(self) -> datetime | None:
         """
-        When the last pod that it could spare went, by the times of the pods.
+        The time when its last spare pod went, by the times of the pods.
 
-        The condition has another: where no pod may ever be evicted, it has been False for as long as there is a budget.
+        The condition has another time: where no pod may ever be evicted, it is False since the budget was created.
         """
         spare = (self.status.expected_pods or 0) - (self.status.desired_healthy or 0)
-        # Until its grace period ends, a pod that goes may still serve.
+        # A terminating pod may serve until its grace period ends.
         went = sorted(since for pod in self.unhealthy if (since := pod.deletion_due or pod.not_ready_since))
         return went[spare] if 0 <= spare < len(went) else None
 
     def _rolled_out(self) -> str:
-        """What most of its unhealthy pods belong to, where kubectl can roll that out; else empty."""
+        """The owner of most unhealthy pods, if `kubectl rollout` supports it; else empty."""
         owners = Counter(pod.top_owner for pod in self.unhealthy)
         rolled = [(-count, owner) for owner, count in owners.items() if owner.startswith(ROLLED_OUT)]
         return min(rolled, default=(0, ""))[1]
@@ -210,8 +213,8 @@ class Budget:
         expected = self.status.expected_pods or 0
         if self.seen and expected < self.expectation.min_pods:
             yield self._finding(
-                f"{counted(expected, 'pod')}{'' if self.pods else ', its selector matches none'}",
-                f"at least {self.expectation.min_pods}",
+                f"{counted(expected, 'pod')}{'' if self.pods else ': no pod matches its selector'}",
+                f">= {self.expectation.min_pods}",
                 *([SELECTED] if as_text(self.selector) else []),
                 since=self.budget.created,
                 evidence=self._about_labels(),
@@ -223,8 +226,8 @@ class Budget:
             return
         since, workload = self.disallowed_since, self._scalable()
         yield self._finding(
-            f"{counted(allowed, 'disruption')} allowed{lasting(since, self.now)} ({self.counted})",
-            f"at least {limit.limit(allowed)}",
+            f"{counted(allowed, 'disruption')} allowed{lasting(since, self.now)} ({self.counted}, {self.required})",
+            f">= {limit.limit(allowed)}",
             *([ONE_MORE] if workload else []),
             severity=severity,
             since=since,
@@ -234,12 +237,12 @@ class Budget:
         )
 
     def _scalable(self) -> str:
-        """What all its pods belong to, where they are healthy and it may get one replica more; else empty."""
+        """The owner of all its pods, if they are healthy and it can be scaled; else empty."""
         owner, *others = {pod.top_owner for pod in self.pods} or {""}
         return owner if not self.unhealthy and not others and owner.startswith(_SCALED) else ""
 
     def _because(self) -> tuple[str, ...]:
-        """The nodes, the workloads and the pods that would explain why it is short."""
+        """The nodes, workloads and pods that would explain the shortage."""
         target, unhealthy = self.expectation.target, self.unhealthy
         nodes = sorted({pod.node for pod in unhealthy if pod.node})
         owners = sorted({owner for pod in unhealthy if (owner := owner_reference(target, pod))})
@@ -252,22 +255,22 @@ class Budget:
             yield f"not healthy: {some(names)}"
         if ended := sum(pod.phase == "Succeeded" for pod in self.pods):
             # kubernetes/kubernetes#78427
-            yield f"complete, and for ever unhealthy to it: {ended} of the pods that it selects"
+            yield f"{counted(ended, 'completed pod')} that the budget counts as unhealthy forever"
         if self.selector is not None and self.selector.is_empty:
-            yield "its selector is empty and means every pod of the namespace"
+            yield "its empty selector selects every pod of the namespace"
 
     def _about_labels(self) -> Iterator[str]:
         selector = self.selector
         if selector is None:
-            yield "it has no selector, and so means no pod"
+            yield "without a selector it selects no pod"
             return
-        yield f"its selector: {as_text(selector) or 'empty, which means every pod of the namespace'}"
+        yield f"its selector: {as_text(selector) or 'empty, which selects every pod of the namespace'}"
         expressions = (one.key or "" for one in selector.match_expressions or ())
         yield from labels_there((*(selector.match_labels or {}), *expressions), self.there)
 
 
 def as_text(selector: LabelSelector | None) -> str:
-    """As kubectl takes it: `app=web,tier in (a,b)`; empty for one that is empty, or that kubectl cannot say."""
+    """In kubectl's format: `app=web,tier in (a,b)`; empty for an empty one, or one that kubectl does not support."""
     selector = selector or LabelSelector()
     equal = [f"{key}={value}" for key, value in sorted((selector.match_labels or {}).items())]
     expressions = [_requirement(one) for one in selector.match_expressions or ()]

@@ -24,13 +24,13 @@ from opscheck.systems.kubernetes.services import EndpointSlice, ListEndpointSlic
 from opscheck.systems.kubernetes.words import cannot_tell
 
 DNS_NAMESPACE, DNS_SERVICE = "kube-system", "kube-dns"
-"""The place in every common distribution but OpenShift."""
+"""The name in every common distribution except OpenShift."""
 
 _NO_SUCH_NAME = "NXDOMAIN"
 ServiceName = tuple[str, str, str]
-"""Namespace and name of a service, and the host name of one of its pods or nothing."""
+"""Namespace and name of a service, and a pod's host name or nothing."""
 Services = Mapping[tuple[str, str], ServiceEndpoints]
-"""The services that the answers are compared with, by namespace and name."""
+"""The services to compare the answers with, by namespace and name."""
 
 
 def test_the_names_resolve(expectation: NamesResolve, observe: Observe, findings: Findings) -> None:
@@ -67,7 +67,7 @@ def judge_names(
     now: datetime,
     findings: Findings,
 ) -> None:
-    """Report everything that is wrong with the names; a resolver that fails is one finding, not one for each name."""
+    """Report all wrong names; a failing resolver is one finding, not one for each name."""
     unanswered = {name: one for name, one in answers.items() if not one.addresses and resolver_fails(one)}
     if unanswered:
         _judge_resolver(expectation, unanswered, findings)
@@ -83,9 +83,9 @@ def judge_names(
 
 def resolver_fails(answer: Resolution) -> bool:
     """
-    True when the resolver is to blame: a name that always exists is not resolved either, or nothing answered.
+    True when the resolver is at fault: a name that always exists is not resolved either, or no answer came.
 
-    nslookup prints the reason; getent ends alike for every reason.
+    nslookup prints the reason; getent has the same exit code for every reason.
     """
     if answer.control_resolved is not None:
         return not answer.control_resolved
@@ -97,27 +97,27 @@ def _judge_resolver(expectation: NamesResolve, unanswered: Mapping[str, Resoluti
     names = list(unanswered)
     control = expectation.resolving(names[0]).control
     said = tuple(dict.fromkeys(one.said for one in unanswered.values() if one.said))
-    asked = f"asked with {unanswered[names[0]].tool}"
+    tool = f"resolved with {unanswered[names[0]].tool}"
     findings.add(
         subject=expectation.client.address,
-        observed=_how_it_fails(unanswered.values(), control),
+        observed=_resolver_fault(unanswered.values(), control),
         expected="a resolver that answers",
-        evidence=[f"not resolved: {some(names)}", *(f"nslookup: {one}" for one in said), asked],
+        evidence=[f"not resolved: {some(names)}", *(f"nslookup: {one}" for one in said), tool],
         remedies=[RESOLVER_FAILS],
         facts={"host_name": names[0], "dns_namespace": DNS_NAMESPACE},
         because=[reference(expectation.target, "service", DNS_SERVICE, DNS_NAMESPACE)],
     )
 
 
-def _how_it_fails(answers: Iterable[Resolution], control: str) -> str:
+def _resolver_fault(answers: Iterable[Resolution], control: str) -> str:
     found = tuple(answers)
     if any(one.said and _NO_SUCH_NAME in one.said for one in found):
-        return f"the resolver there knows no name of the cluster, not even {control}: does it ask the cluster's DNS?"
+        return f"the resolver does not find {control}: it may not use the cluster's DNS"
     if any(one.stopped for one in found):
         took = max((one.seconds or 0 for one in found if one.stopped), default=0)
         after = f" within {format_duration(took)}" if took else ""
         return f"the resolver does not answer{after}"
-    return f"no name of the cluster is resolved there, not even {control}"
+    return f"no name of the cluster is resolved, not even {control}"
 
 
 def _judge_unresolved(
@@ -127,9 +127,9 @@ def _judge_unresolved(
     if known is not None and expectation.match_services:
         evidence += _service_seen(services, *known)
     here.add(
-        observed="no answer, though other names are resolved" if answer.stopped else "no such name, or no address",
+        observed="no answer, while other names are resolved" if answer.stopped else "no such name, or no address",
         expected="an address",
-        evidence=[*evidence, f"asked with {answer.tool}"],
+        evidence=[*evidence, f"resolved with {answer.tool}"],
         remedies=[SERVICE_NOT_RESOLVED if known else NOT_RESOLVED],
         because=[reference(expectation.target, "service", known[1], known[0])] if known else [],
     )
@@ -138,10 +138,10 @@ def _judge_unresolved(
 def _service_seen(services: Services, namespace: str, name: str, hostname: str) -> Iterator[str]:
     found = services.get((namespace, name))
     if found is None:
-        yield f"there is no service {name} in namespace {namespace}"
+        yield f"service {name} does not exist in namespace {namespace}"
     elif found.service.is_headless and not _ready_addresses(found, hostname):
         of = f" named {hostname}" if hostname else ""
-        yield f"service {name} is headless, and has no ready endpoint{of}"
+        yield f"headless service {name} has no ready endpoint{of}"
     elif found.service.cluster_ips:
         yield f"service {name} has {', '.join(found.service.cluster_ips)}"
 
@@ -153,16 +153,16 @@ def _judge_addresses(
     found = services.get((namespace, name))
     observed, expected = f"resolves to {', '.join(answer.addresses)}", "the addresses of a service"
     if found is None:
-        observed += f", but there is no service {name} in namespace {namespace}"
+        observed += f", but service {name} does not exist in namespace {namespace}"
     else:
         expected = _differs(found, hostname, answer, since)
     if expected:
-        asked = f"asked with {answer.tool}"
-        here.add(observed=observed, expected=expected, evidence=[asked], remedies=[OTHER_ADDRESSES])
+        tool = f"resolved with {answer.tool}"
+        here.add(observed=observed, expected=expected, evidence=[tool], remedies=[OTHER_ADDRESSES])
 
 
 def _differs(found: ServiceEndpoints, hostname: str, answer: Resolution, since: datetime) -> str:
-    """The expected addresses, where the name resolves to others and nothing has changed since; empty otherwise."""
+    """The expected addresses, if the name resolves to others and no endpoint changed since; else empty."""
     service, addresses = found.service, {_normal(address) for address in answer.addresses}
     if service.created is not None and service.created >= since:
         return ""
@@ -173,7 +173,7 @@ def _differs(found: ServiceEndpoints, hostname: str, answer: Resolution, since: 
         return f"a ready endpoint of service {service.name}: {', '.join(sorted(expected)[:MOST])}"
     own = {_normal(address) for address in service.cluster_ips}
     if not own or addresses <= own:
-        return ""  # without an address of its own it is a name outside the cluster
+        return ""  # a service without its own address is a name outside the cluster
     return f"the address of service {service.name}: {', '.join(service.cluster_ips)}"
 
 
@@ -194,14 +194,14 @@ def _changed_since(one: EndpointSlice, moment: datetime) -> bool:
 
 def slowest(expectation: NamesResolve, answers: Mapping[str, Resolution]) -> tuple[tuple[str, float], ...]:
     """
-    How long each name that was resolved took, the slowest first.
+    The duration of each successful resolution, the slowest first.
 
-    Raises CouldNotObserve where the policy limits that and the host has no clock for it.
+    Raises CouldNotObserve if the policy limits it and the host has no clock for it.
     """
     times = [(name, one.seconds) for name, one in answers.items() if one.addresses]
     lost = next((name for name, seconds in times if seconds is None), None)
     if lost is not None and expectation.latency is not None:
-        text, advice = "the host has no /proc/uptime to time it with", "leave out `latency`, or ask from a Linux host"
+        text, advice = "the host has no /proc/uptime to measure it", "leave out `latency`, or use a Linux host"
         problem = cannot_tell(text, advice)
         raise CouldNotObserve(expectation.resolving(lost), problem)
     known = [(name, seconds) for name, seconds in times if seconds is not None]

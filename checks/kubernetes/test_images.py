@@ -55,7 +55,7 @@ def test_the_images_are_pinned(expectation: ImagesPinned, observe: Observe, find
         if not any(fnmatchcase(name, glob) for name in names):
             findings.add(
                 subject=expectation.selected,
-                observed=f"no container is called {glob}",
+                observed=f"no container is named {glob}",
                 expected=f"a container {glob} with image {image}",
                 remedies=[MISSING_PODS],
                 facts=missing_facts(expectation, "pods"),
@@ -73,7 +73,7 @@ class Use:
 
 
 def uses(expectation: ImagesPinned, group: PodGroup) -> tuple[Use, ...]:
-    """The images of all containers of the pods that are judged."""
+    """The images of all judged containers."""
     return tuple(
         Use(pod, container, container.spec.image, parse_image(container.spec.image))
         for pod in group.pods
@@ -83,7 +83,7 @@ def uses(expectation: ImagesPinned, group: PodGroup) -> tuple[Use, ...]:
 
 
 def violations(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], now: datetime) -> Iterator[Finding]:
-    """Everything that is wrong with the images of one workload, one finding for each limit they break."""
+    """The problems of one workload's images, one finding for each broken limit."""
     yield from _unpinned(expectation, group, found)
     yield from _from_elsewhere(expectation, group, found)
     differing = tuple(_differing(expectation, group, found, now))
@@ -96,7 +96,7 @@ def _unpinned(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...]
     if expectation.digest == "required":
         bad, wanted = [use for use in found if use.image.digest is None], "named by a digest, @sha256:..."
     elif expectation.latest == "forbidden":
-        bad, wanted = [use for use in found if use.image.is_latest], "a tag that says which version it is, or a digest"
+        bad, wanted = [use for use in found if use.image.is_latest], "a tag with the version, or a digest"
     else:
         return
     if bad:
@@ -136,7 +136,7 @@ def _mixed(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], n
     for use in found:
         by_container.setdefault(use.container.name, {}).setdefault(use.image, []).append(use)
     for by_image in by_container.values():
-        # Since the first pod with the image that came last; pods that were merely replaced do not begin it anew.
+        # From the first pod with the newest image; replaced pods do not restart the time.
         since = max((first for one in by_image.values() if (first := _first_of(one))), default=None)
         if len(by_image) < 2 or not longer_than(expectation.grace, since, now):
             continue
@@ -148,7 +148,7 @@ def _mixed(expectation: ImagesPinned, group: PodGroup, found: tuple[Use, ...], n
             group,
             alike,
             observed=f"{alike[0].container.called} runs {len(by_image)} images{lasting(since, now)}: {images}",
-            expected=f"one image in all pods, {expectation.grace} after a rollout began at the latest",
+            expected=f"one image in all pods, at most {expectation.grace} after the start of a rollout",
             since=since,
             remedies=[MIXED, ROLLOUT] if group.rolled_out else [MIXED],
             because=_owner(expectation, group),
@@ -165,7 +165,7 @@ def _described(use: Use) -> str:
 
 
 def _owner(expectation: ImagesPinned, group: PodGroup) -> tuple[str, ...]:
-    """The workload, whose rollout would explain the finding where that went wrong."""
+    """The workload, whose failed rollout would explain the finding."""
     return tuple(filter(None, [owner_reference(expectation.target, group.pods[0])]))
 
 
@@ -189,9 +189,9 @@ def _finding(
 
 
 def _running_image(found: Iterable[Use], bad: Use) -> str:
-    """The digest that all pods run in that container; empty where they differ, or where none is known."""
+    """The digest that all pods run in that container; empty if they differ, or without a digest."""
     ids = {use.container.status.image_id or "" for use in found if use.container.name == bad.container.name}
     (one, *others) = ids
-    # Docker Engine puts a scheme before it, and what was built on the node has no digest to pull it by.
+    # Docker Engine adds a scheme, and an image that was built on the node has no digest to pull it by.
     running = one.removeprefix("docker-pullable://")
     return running if not others and parse_image(running).digest else ""

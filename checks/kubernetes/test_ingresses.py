@@ -41,7 +41,7 @@ _BUILT_IN = {"gce", "gce-internal"}
 
 @dataclass(frozen=True)
 class Backend:
-    """A service that an ingress sends requests to, and on which routes."""
+    """A backend service of an ingress, with its routes."""
 
     service: str
     port: ServiceBackendPort
@@ -59,8 +59,8 @@ def test_the_ingresses_are_served(expectation: IngressesServed, observe: Observe
     """
     Every selected ingress has an address and routes to services with ready endpoints.
 
-    Only the controller looks up the backends of an ingress. A service or port that does not exist, or has no ready pod,
-    is an error page outside while everything inside looks healthy.
+    Only the controller resolves the backends of an ingress. A service or port that does not exist, or has no ready
+    pod, is an error page outside while everything inside looks healthy.
     """
     there = listed(observe, expectation.lists(ListIngresses))
     matched = matching(expectation, (one for one in there if not one.is_terminating))
@@ -97,14 +97,14 @@ class Backends:
         self._network = network
 
     def findings(self, ingress: Ingress, findings: Findings, now: datetime) -> Iterator[Finding]:
-        """Everything that is wrong with the services that `ingress` names."""
+        """The problems of the services that `ingress` names."""
         young = is_young(ingress, now, self._expectation.grace)
         for backend in backends(ingress):
             here = self._expectation.on(findings, ingress, ingress=ingress.name, service=backend.service)
             because = reference(self._expectation.target, "service", backend.service, ingress.namespace)
             service = self._services.get((ingress.namespace, backend.service))
             if service is not None and service.type == "ExternalName":
-                continue  # it has neither endpoints nor, as a rule, ports
+                continue  # it has no endpoints and usually no ports
             port = service and _port(service, backend.port)
             if service is None or (port is None and (backend.port.name or backend.port.number)):
                 if not young:
@@ -112,7 +112,7 @@ class Backends:
             else:
                 yield from self._unserved(backend, service, port, because, here, now)
 
-    def _unserved(  # noqa: PLR0913, PLR0917 - the parts of a route, and what it is judged by
+    def _unserved(  # noqa: PLR0913, PLR0917 - the parts of a route, and of its finding
         self, backend: Backend, service: Service, port: ServicePort | None, because: str, here: Findings, now: datetime
     ) -> Iterator[Finding]:
         endpoints, grace = self._network.of(service), self._expectation.grace
@@ -137,11 +137,11 @@ class Backends:
 
 def _not_found(backend: Backend, service: Service | None, because: str, here: Findings) -> Finding:
     if service is None:
-        observed, expected = f"{backend.text}: there is no service {backend.service}", "a service of that name"
+        observed, expected = f"{backend.text}: service {backend.service} does not exist", "a service of that name"
         return here.finding(observed=observed, expected=expected, remedies=[SERVICE_NOT_FOUND], because=[because])
     there = ", ".join(sorted(port.text for port in service.ports))
     return here.finding(
-        observed=f"{backend.text}: service {service.name} has no such port",
+        observed=f"{backend.text}: service {service.name} does not have this port",
         expected=f"one of its ports: {there}" if there else "a port of the service; it has none",
         remedies=[PORT_NOT_FOUND],
         because=[because],
@@ -149,7 +149,7 @@ def _not_found(backend: Backend, service: Service | None, because: str, here: Fi
 
 
 def backends(ingress: Ingress) -> tuple[Backend, ...]:
-    """The services that `ingress` names, each with its port once, in the order of their names."""
+    """The services that `ingress` names, each with its port once, sorted by name."""
     routes: dict[tuple[str, ServiceBackendPort], set[str]] = defaultdict(set)
     for route, backend in _routes(ingress):
         service = backend.service if backend else None
@@ -174,7 +174,7 @@ def _routes(ingress: Ingress) -> Iterator[tuple[str, IngressBackend | None]]:
 
 
 def _port(service: Service, wanted: ServiceBackendPort) -> ServicePort | None:
-    # By name or by number, never both empty: two ports without a name would be equal by theirs.
+    # By name or by number, never by two empty names, which would be equal.
     if wanted.name:
         return next((port for port in service.ports if port.name == wanted.name), None)
     return next((port for port in service.ports if wanted.number and port.port == wanted.number), None)
@@ -184,10 +184,10 @@ def secret_findings(
     expectation: IngressesServed, ingress: Ingress, secrets: Iterable[SecretName], findings: Findings, now: datetime
 ) -> Iterator[Finding]:
     """
-    Secrets with certificates that do not exist.
+    Findings for missing secrets with certificates.
 
-    Hosts without a secret get the controller's own certificate. A name with a slash means another namespace to some
-    controllers.
+    Hosts without a secret get the controller's own certificate. For some controllers a name with a slash is in another
+    namespace.
     """
     if is_young(ingress, now, expectation.grace):
         return  # the certificate may not be issued yet
@@ -199,30 +199,30 @@ def secret_findings(
     for name in sorted(set(hosts) - there):
         here = expectation.on(findings, ingress, ingress=ingress.name, secret=name)
         of = f" for {', '.join(sorted(hosts[name])[:_ROUTES])}" if hosts[name] else ""
-        observed = f"there is no secret {name} with the certificate{of}"
+        observed = f"secret {name} with the certificate{of} does not exist"
         yield here.finding(observed=observed, expected="the secret", remedies=[SECRET_NOT_FOUND])
 
 
 def class_findings(
     expectation: IngressesServed, ingress: Ingress, classes: Iterable[IngressClass], findings: Findings, now: datetime
 ) -> Iterator[Finding]:
-    """An ingress whose class does not exist, or that names none while no class is the default."""
+    """Findings for a missing class, or for an ingress without a class and no default."""
     if is_young(ingress, now, expectation.grace):
         return
     there = {one.name: one for one in classes}
     named, has_address = ingress.ingress_class, bool(ingress.load_balancer.addresses)
     by_annotation = not (ingress.spec and ingress.spec.ingress_class_name)
     if named:
-        # By the annotation controllers take their own names, also without an ingress class of that name.
+        # In the annotation controllers accept their own names, even without an ingress class of that name.
         found = named in there or named in _BUILT_IN or (by_annotation and has_address)
     else:
         found = any(one.is_default for one in there.values()) or has_address
     if not found:
         here = expectation.on(findings, ingress, ingress=ingress.name, class_name=named or "a default")
         yield here.finding(
-            observed=f"there is no ingress class {named}" if named else "it names no class, and none is the default",
-            expected="an ingress class whose controller takes it",
-            evidence=[f"classes there: {', '.join(sorted(there)) or 'none'}"],
+            observed=f"ingress class {named} does not exist" if named else "no class named, and no default class",
+            expected="an existing ingress class",
+            evidence=[f"existing classes: {', '.join(sorted(there)) or 'none'}"],
             remedies=[CLASS_NOT_FOUND],
         )
 
@@ -230,7 +230,7 @@ def class_findings(
 def address_findings(
     expectation: IngressesServed, ingress: Ingress, others: Iterable[Ingress], findings: Findings, now: datetime
 ) -> Iterator[Finding]:
-    """An ingress that no controller has given an address, and ports that its load balancer could not open."""
+    """Findings for an ingress without an address, and for failed ports of its load balancer."""
     here = expectation.on(findings, ingress, ingress=ingress.name)
     if not ingress.load_balancer.addresses and not is_young(ingress, now, expectation.grace):
         yield here.finding(
@@ -250,5 +250,5 @@ def _of_same_class(ingress: Ingress, others: Iterable[Ingress]) -> str:
     same = [one for one in others if one.ingress_class == name and one.name != ingress.name]
     of = f"class {name}" if name else "no class"
     if any(one.load_balancer.addresses for one in same):
-        return f"other ingresses of {of} have one"
-    return f"no ingress of {of} has one: does its controller run? If it never publishes any, say `address: false`"
+        return f"other ingresses of {of} have an address"
+    return f"no ingress of {of} has an address; if the controller never publishes one, set `address: false`"

@@ -49,7 +49,7 @@ def test_the_jobs_do_their_work(expectation: JobsComplete, observe: Observe, fin
 
 
 def measure_jobs(expectation: JobsComplete, jobs: Sequence[Job], now: datetime, findings: Findings) -> None:
-    """Record how many failed, old ones too, and which runs longest."""
+    """Record the number of failed jobs, including old ones, and the longest run."""
     findings.measure("failed jobs", sum(job.failure is not None for job in jobs), subject=expectation.selected)
     runs = [
         ((now - since).total_seconds(), job.namespace, job.name, job)
@@ -65,18 +65,18 @@ def measure_jobs(expectation: JobsComplete, jobs: Sequence[Job], now: datetime, 
 
 @dataclass(frozen=True)
 class Around:
-    """What is around the selected jobs."""
+    """The surroundings of the selected jobs: cron jobs, pods and time."""
 
     expectation: JobsComplete
     jobs: Sequence[Job]
-    """All jobs that were listed, the selected ones too."""
+    """All listed jobs, including the selected ones."""
     cronjobs: Sequence[CronJob]
     pods: Evidence[Pod]
     now: datetime
 
     @cached_property
     def newest_runs(self) -> frozenset[tuple[str, str]]:
-        """Of each cron job the newest run that has finished, by namespace and name."""
+        """The newest finished run of each cron job, by namespace and name."""
         return frozenset((run.namespace, run.name) for run in newest_runs(self.jobs))
 
     @cached_property
@@ -84,7 +84,7 @@ class Around:
         return {(one.namespace, one.name): one.status and one.status.last_successful_time for one in self.cronjobs}
 
     def problems(self, job: Job) -> Iterator[Finding]:
-        """What is wrong with a job: that it failed, runs for too long, or is suspended and may not be."""
+        """The problem of a job: it failed, runs too long, or is suspended without permission."""
         if job.is_terminating or job.has_succeeded:
             return
         if (failure := job.failure) is not None:
@@ -96,7 +96,7 @@ class Around:
             yield from self._slow(job)
 
     def _counts(self, job: Job, failure: Condition) -> bool:
-        """True unless a later run of its cron job did the work, or the policy forgets it by now."""
+        """True unless a later run of its cron job succeeded, or `forget_after` is over."""
         at = failure.last_transition_time
         if cronjob := job.cronjob:
             success = self._successes.get((job.namespace, cronjob))
@@ -117,7 +117,7 @@ class Around:
             facts = {"pod": pod.name, "container": container.name if container else ""}
             remedies += [FAILED_POD] if container else []
         else:
-            gone = "none of its failed pods is there any more; their logs are where logs are collected"
+            gone = "its failed pods are deleted; look for their logs in the log collection"
             evidence.append(self.pods.unread or gone)
         if cronjob := job.cronjob:
             facts |= {"cronjob": cronjob, "rerun": rerun_name(cronjob)}
@@ -139,14 +139,14 @@ class Around:
         slow = min(working, key=lambda pod: pod.name, default=None)
         status, has_deadline = job.status or JobStatus(), not job.spec or job.spec.active_deadline_seconds is not None
         counts = f"{status.active or 0} active, {status.succeeded or 0} succeeded, {status.failed or 0} failed"
-        unlimited = "" if has_deadline else "; no activeDeadlineSeconds ends it"
+        unlimited = "" if has_deadline else "; no activeDeadlineSeconds"
         yield self._finding(
             job,
             {"pod": slow.name} if slow else {},
-            observed=f"not finished after {span(since, self.now)}, pods: {counts}{unlimited}",
+            observed=f"not finished after {span(since, self.now)} (pods: {counts}{unlimited})",
             expected=f"finished within {limit}",
             since=since + timedelta(seconds=limit),
-            evidence=[f"pod {slow.name}: {_state(slow)}" if slow else self.pods.unread or "no pod of it is there"],
+            evidence=[f"pod {slow.name}: {_state(slow)}" if slow else self.pods.unread or "it has no pod"],
             remedies=[SLOW, SLOW_POD] if slow else [SLOW],
         )
 
@@ -154,13 +154,13 @@ class Around:
         held = condition(job.status and job.status.conditions, "Suspended", "True")
         since, grace = (held and held.last_transition_time) or job.created, self.expectation.grace
         if since is not None and longer_than(grace, since, self.now) and not self.expectation.allow_suspended:
-            observed, expected = f"suspended for {span(since, self.now)}", f"suspended for {grace} at most"
+            observed, expected = f"suspended for {span(since, self.now)}", f"suspended for at most {grace}"
             yield self._finding(job, {}, observed=observed, expected=expected, since=since, remedies=[RESUME])
 
 
 def _failed_pod(job: Job, pods: Iterable[Pod]) -> tuple[Pod, Reported | None] | None:
-    """The newest of its pods that failed, and its container that ended badly."""
-    # A pod that restarts its containers itself (restartPolicy OnFailure) may be there and not have failed.
+    """Its newest failed pod, and the failed container of that."""
+    # A pod that restarts its containers itself (restartPolicy OnFailure) may not have failed as a whole.
     ended = [(pod, _ended_badly(pod)) for pod in pods_of(job, pods)]
     bad = [(pod, container) for pod, container in ended if container is not None or pod.phase == "Failed"]
     return max(bad, key=lambda one: (one[0].created or _LONG_AGO, one[0].name), default=None)
@@ -178,7 +178,7 @@ def _described_pod(pod: Pod, container: Reported | None, now: datetime) -> str:
 
 
 def pods_of(job: Job, pods: Iterable[Pod]) -> Iterator[Pod]:
-    """The pods that it made; those of a predecessor of the same name are not its own."""
+    """Its pods, without those of an older job of the same name."""
     for pod in pods:
         owner = pod.controller
         if owner and owner.kind == "Job" and (pod.namespace, owner.name) == (job.namespace, job.name):

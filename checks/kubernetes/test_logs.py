@@ -66,9 +66,9 @@ def evidence(expectation: LogLines, logs: LogMatches) -> Iterator[str]:
         times = f"{signature.lines} times" if signature.lines > 1 else "once"
         yield f"{times} in {counted(signature.pods, 'pod')}: {signature.sample}"
     if writers := _loudest_first(logs):
-        yield f"by {some(f'{_named(log)} ({log.matches})' for log in writers)}"
+        yield f"logged by {some(f'{_named(log)} ({log.matches})' for log in writers)}"
     if (problem := unjudged(expectation, logs)) is not None:
-        yield f"at least: {problem.text}"
+        yield f"the number is a minimum: {problem.text}"
 
 
 def _loudest_first(logs: LogMatches) -> list[ContainerLog]:
@@ -81,7 +81,7 @@ def _named(log: ContainerLog) -> str:
 
 
 def advice(expectation: LogLines, logs: LogMatches) -> tuple[list[Remedy], dict[str, str]]:
-    """The remedies for the pod with the most matching lines, and the facts that their commands name."""
+    """The remedies for the pod with the most matching lines, and the facts for their commands."""
     if not (writers := _loudest_first(logs)):
         return [], {}
     loudest = writers[0]
@@ -99,29 +99,29 @@ def advice(expectation: LogLines, logs: LogMatches) -> tuple[list[Remedy], dict[
 
 
 def unjudged(expectation: LogLines, logs: LogMatches) -> Problem | None:
-    """Why few matching lines prove nothing: there may be more in what was not read."""
+    """The problem when lines are missing or unread, and few matches prove nothing; else None."""
     return _nothing_to_read(expectation, logs) or _not_all_read(expectation, logs)
 
 
 def _nothing_to_read(expectation: LogLines, logs: LogMatches) -> Problem | None:
     if not logs.pods_selected:
-        text = f"no pod matches {expectation.selected}, of {logs.pods_there} there"
-        return cannot_tell(text, "correct the selector or the namespace, or see why none runs")
+        text = f"no pod matches {expectation.selected} ({counted(logs.pods_there, 'pod')} found)"
+        return cannot_tell(text, "correct the selector or the namespace, or find out why no pod runs")
     if not logs.containers:
-        named = f" called {expectation.container}" if expectation.container else ""
+        named = f" named {expectation.container}" if expectation.container else ""
         return cannot_tell(f"the selected pods have no container{named}", "correct `container`")
     if all(log.not_started for log in logs.containers):
         waits = logs.containers[0]
         text = f"no selected container has started: {_named(waits)} ({waits.not_started})"
-        return cannot_tell(text, "see why the pods do not start")
+        return cannot_tell(text, "find out why the pods do not start")
     return None
 
 
 def _not_all_read(expectation: LogLines, logs: LogMatches) -> Problem | None:
     if unread := [log for log in logs.containers if log.unread]:
         which = f"{_named(unread[0])}: {unread[0].unread}"
-        text = f"{len(unread)} of {len(logs.containers)} logs could not be read: {which}"
-        advice = "see the node's kubelet, or take a shorter `window`"
+        text = f"{len(unread)} of {counted(len(logs.containers), 'log')} could not be read: {which}"
+        advice = "check the node's kubelet, or set a shorter `window`"
         return Problem(kind=ProblemKind.UNREADABLE, text=text, advice=advice)
     if cut := [log for log in logs.containers if log.cut]:
         others = f", and parts of {len(cut) - 1} more" if len(cut) > 1 else ""
@@ -129,6 +129,6 @@ def _not_all_read(expectation: LogLines, logs: LogMatches) -> Problem | None:
         advice = f"raise `max_bytes` (now {expectation.max_bytes}) or shorten `window` (now {expectation.window})"
         return Problem(kind=ProblemKind.UNREADABLE, text=text, advice=advice)
     if expectation.expect_lines and not any(log.lines for log in logs.containers):
-        text = f"no line at all was logged in {format_duration(expectation.window)}"
-        return cannot_tell(text, "does the application still write to its standard output?")
+        text = f"no line was logged in {format_duration(expectation.window)}"
+        return cannot_tell(text, "check that the application still writes to its standard output")
     return None

@@ -37,15 +37,15 @@ from opscheck.systems.kubernetes.words import cannot_tell, lasting, longer_than,
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 UNREACHABLE = "node.kubernetes.io/unreachable"
-_EVICTS = ", so that the kubelet evicts pods"
+_EVICTS = ", so the kubelet evicts pods"
 BAD_CONDITIONS = {
     "MemoryPressure": ("memory is short", _EVICTS, "no MemoryPressure", MEMORY_PRESSURE),
     "DiskPressure": ("disk space or inodes are short", _EVICTS, "no DiskPressure", DISK_PRESSURE),
     "PIDPressure": ("process identifiers are short", _EVICTS, "no PIDPressure", CONDITION),
-    "NetworkUnavailable": ("without a network for pods", "", "a network for pods", NOT_READY),
+    "NetworkUnavailable": ("no network for pods", "", "a network for pods", NOT_READY),
 }
 LIMITED = {"pods": "pods", "cpu_requests": "cpu", "memory_requests": "memory"}
-"""Fields of the expectation, and the resource of the node that each is a share of."""
+"""Fields of the expectation, and the node's resource for each share."""
 
 _VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?!\d)")
 # https://kubernetes.io/releases/version-skew-policy/#kubelet
@@ -67,7 +67,7 @@ def test_the_nodes_are_well(expectation: NodesHealthy, observe: Observe, finding
     count_matches(expectation, there, staying, findings, remedy=MISSING)
     findings.measure("ready nodes", sum(node.is_ready for node in staying), subject=expectation.selected)
     findings.measure("cordoned nodes", sum(node.is_cordoned for node in staying), subject=expectation.selected)
-    # Evidence; empty where no limit needs the pods, or they cannot be listed.
+    # Evidence; empty if no limit needs the pods, or if they cannot be listed.
     seen = pods_by_node(listed_evidence(observe, expectation.every_pod()).items)
     findings.report_all(state_findings(expectation, nodes, seen, observe.now, findings))
     judge_versions(expectation, nodes, observe, findings)
@@ -81,21 +81,21 @@ def state_findings(
     now: datetime,
     findings: Findings,
 ) -> Iterator[Finding]:
-    """Everything that is wrong with the state of the nodes and has lasted longer than its grace."""
+    """The problems of the nodes' state that exceed their grace."""
     states = []
     for node in nodes:
         here = findings.on(node.name, about=reference(expectation.target, "node", node.name), node=node.name)
         states.append(NodeState(expectation, node, pods.get(node.name), now, here))
     for state in states:
         yield from state.findings()
-    # The reporter of a condition is installed on all nodes or on none: one finding for all.
+    # The reporter of a condition is installed on all nodes or on no node: one finding for all.
     for kind, wanted in sorted(expectation.conditions.items()):
         if silent := [state.node for state in states if state.lacks(kind)]:
-            observed, expected = f"no condition {kind} is reported", f"{kind} is {wanted}"
+            observed, expected = f"condition {kind} is not reported", f"{kind} is {wanted}"
             yield shared_finding(expectation, silent, observed, expected, f"without {kind}", CONDITION)
 
 
-def shared_finding(  # noqa: PLR0913, PLR0917 - what a finding is made of
+def shared_finding(  # noqa: PLR0913, PLR0917 - the parts of a finding
     expectation: NodesHealthy, nodes: Sequence[Node], observed: str, expected: str, which: str, remedy: Remedy
 ) -> Finding:
     names = sorted(node.name for node in nodes)
@@ -116,10 +116,10 @@ class NodeState:
     expectation: NodesHealthy
     node: Node
     pods: Sequence[Pod] | None
-    """The pods on it; None where they are not known."""
+    """The pods on it; None if they are unknown."""
     now: datetime
     here: Findings
-    """For what is found of it."""
+    """The collection of its findings."""
 
     def findings(self) -> Iterator[Finding]:
         if self.node.is_terminating:
@@ -128,13 +128,13 @@ class NodeState:
         unready = tuple(self._unready())
         yield from unready
         if unready:
-            return  # its other conditions are from before
+            return  # its other conditions are outdated
         yield from self._unreachable()
         yield from self._conditions()
         yield from self._cordoned()
 
     def lacks(self, kind: str) -> bool:
-        """True when it should have reported that condition by now and has not."""
+        """True when it has not reported that condition in time."""
         return (
             self.node.is_ready
             and not self.node.is_terminating
@@ -146,16 +146,16 @@ class NodeState:
     def _finding(
         self, observed: str, expected: str, remedy: Remedy, since: datetime | None, evidence: Iterable[str] = ()
     ) -> Finding:
-        pods = [f"{len(self.pods)} pods are on it"] if self.pods else []
+        pods = [f"{counted(len(self.pods), 'pod')} on it"] if self.pods else []
         said = (*evidence, *pods)
         return self.here.finding(observed=observed, expected=expected, since=since, evidence=said, remedies=[remedy])
 
     def _not_removed(self) -> Iterator[Finding]:
         deleted, held = self.node.deletion_due, self.node.finalizers
         if deleted is not None and longer_than(self.expectation.removal_grace, deleted, self.now):
-            observed = f"still there {span(deleted, self.now)} after its deletion"
+            observed = f"not removed {span(deleted, self.now)} after its deletion"
             evidence = [f"finalizers: {', '.join(held)}"] if held else []
-            yield self._finding(observed, "gone once it is deleted", NOT_REMOVED, deleted, evidence)
+            yield self._finding(observed, "removed after its deletion", NOT_REMOVED, deleted, evidence)
 
     def _unready(self) -> Iterator[Finding]:
         cordoned = self._cordoned_since()
@@ -164,21 +164,21 @@ class NodeState:
             return
         ready = self.node.reported("Ready")
         since = ready.last_transition_time if ready else self.node.created
-        # A node that has reported nothing yet is new, unless its age is not known.
+        # A node without a report is new, unless its age is unknown.
         if (ready is None and since is None) or not self._is_over(since, self.expectation.grace):
             return
         evidence = [*messages(ready and ready.message)]
         if self.node.is_cordoned:
-            evidence.append(f"it has been cordoned{lasting(cordoned, self.now)}")
+            evidence.append(f"cordoned{lasting(cordoned, self.now)}")
         observed = f"not ready{lasting(since, self.now)}{_why_unready(ready)}"
         yield self._finding(observed, "ready", NOT_READY, since, evidence)
 
     def _unreachable(self) -> Iterator[Finding]:
         if all(taint.key != UNREACHABLE for taint in self.node.taints) or not self.node.is_ready:
-            return  # a node that is not ready is reported as that, or has its grace
+            return  # a node that is not ready is already reported, or has its grace
         since = _tainted_since(self.node, UNREACHABLE)
         if self._is_over(since, self.expectation.grace):
-            observed = f"tainted as unreachable{lasting(since, self.now)}, so that pods are evicted"
+            observed = f"tainted as unreachable{lasting(since, self.now)}, so pods are evicted"
             yield self._finding(observed, "reachable", NOT_READY, since)
 
     def _conditions(self) -> Iterator[Finding]:
@@ -203,7 +203,7 @@ class NodeState:
         since, grace = self._cordoned_since(), self.expectation.cordoned_grace
         if since is not None and self._is_over(since, grace):
             observed, expected = f"cordoned{lasting(since, self.now)}", f"in service again within {grace}"
-            # A node that takes no new pod explains nothing about those that it has.
+            # A cordoned node does not explain problems of the pods on it.
             yield self.here.finding(observed=observed, expected=expected, since=since, remedies=[CORDONED], about="")
 
     def _cordoned_since(self) -> datetime | None:
@@ -216,7 +216,7 @@ class NodeState:
 
 
 def is_being_removed(expectation: NodesHealthy, node: Node) -> bool:
-    """True when a taint says that an autoscaler or a cloud is about to take the node away."""
+    """True when a taint announces the removal of the node by an autoscaler or a cloud."""
     keys = [taint.key or "" for taint in node.taints]
     return any(fnmatchcase(key, pattern) for key in keys for pattern in expectation.removal_taints)
 
@@ -227,9 +227,9 @@ def _tainted_since(node: Node, key: str) -> datetime | None:
 
 def _why_unready(ready: Condition | None) -> str:
     if ready is None:
-        return ": its kubelet has never reported"
+        return ": the kubelet has never reported"
     reason = f" ({ready.reason})" if ready.reason else ""
-    return f": its kubelet does not report{reason}" if ready.status == "Unknown" else reason
+    return f": the kubelet does not report{reason}" if ready.status == "Unknown" else reason
 
 
 def judge_versions(expectation: NodesHealthy, nodes: Sequence[Node], observe: Observe, findings: Findings) -> None:
@@ -239,16 +239,16 @@ def judge_versions(expectation: NodesHealthy, nodes: Sequence[Node], observe: Ob
     text = observe(query).git_version
     server = minor_version(text)
     if server is None:
-        told = f"the API server's version {text[:40]!r} cannot be read"
+        problem = f"invalid version {text[:40]!r} of the API server"
         advice = "set `version_skew: null` to judge no version"
-        raise CouldNotObserve(query, Problem(kind=ProblemKind.UNREADABLE, text=told, advice=advice))
+        raise CouldNotObserve(query, Problem(kind=ProblemKind.UNREADABLE, text=problem, advice=advice))
     findings.report_all(version_findings(expectation, nodes, server, text))
     if silent := sum(minor_version(node.kubelet_version) is None for node in nodes):
         findings.measure("nodes of unknown version", silent)
 
 
 def minor_version(text: str | None) -> tuple[int, int] | None:
-    """Major and minor of `v1.34.9-eks-3abf5ee` or `v1.31.2+k3s1`; None where `text` is not a version."""
+    """Major and minor of `v1.34.9-eks-3abf5ee` or `v1.31.2+k3s1`; None for an invalid version."""
     found = _VERSION.match(text or "")
     return (int(found[1]), int(found[2])) if found else None
 
@@ -256,7 +256,7 @@ def minor_version(text: str | None) -> tuple[int, int] | None:
 def version_findings(
     expectation: NodesHealthy, nodes: Iterable[Node], server: tuple[int, int], server_text: str
 ) -> Iterator[Finding]:
-    """Kubelets outside the version skew: one finding for each version, since one upgrade fixes it."""
+    """Findings for kubelets outside the version skew: one for each version, as one upgrade fixes it."""
     by_version: dict[str, list[Node]] = {}
     skew = expectation.version_skew or 0
     for node in nodes:
@@ -270,8 +270,8 @@ def version_findings(
         version = minor_version(text) or server
         expected = "no kubelet newer than the API server"
         if version <= server:
-            expected = f"at most {counted(_most_behind(version, skew), 'minor version')} older than the API server"
-        observed = f"kubelet {text} beside API server {server_text}"
+            expected = f"<= {counted(_most_behind(version, skew), 'minor version')} older than the API server"
+        observed = f"kubelet {text} with API server {server_text}"
         yield shared_finding(expectation, alike, observed, expected, f"with {text}", VERSION_SKEW)
 
 
@@ -280,7 +280,7 @@ def _most_behind(kubelet: tuple[int, int], skew: int) -> int:
 
 
 def judge_room(expectation: NodesHealthy, nodes: Sequence[Node], observe: Observe, findings: Findings) -> None:
-    """Compare the share of each node that pods have taken with the limits."""
+    """Compare the share of each node that its pods use with the limits."""
     queries = expectation.every_pod()
     if not queries:
         return
@@ -288,12 +288,12 @@ def judge_room(expectation: NodesHealthy, nodes: Sequence[Node], observe: Observ
     for share in found.found:
         share.grade(findings, expectation, share.limit.replace("_", " "))
     if found.missing:
-        text = f"the room on these nodes is not known: {some_with_reasons(found.missing)}"
+        text = f"free capacity of nodes unknown: {some_with_reasons(found.missing)}"
         raise CouldNotObserve(queries[0], cannot_tell(text, "leave such nodes out with `selector` or `name`"))
 
 
 def pods_by_node(pods: Iterable[Pod]) -> Mapping[str, Sequence[Pod]]:
-    """The pods that take room, by the node they are on."""
+    """The pods that use resources, by node."""
     found = defaultdict(list)
     for pod in pods:
         if holds_its_node(pod):
@@ -302,7 +302,7 @@ def pods_by_node(pods: Iterable[Pod]) -> Mapping[str, Sequence[Pod]]:
 
 
 def room(expectation: NodesHealthy, nodes: Iterable[Node], on_node: Mapping[str, Sequence[Pod]]) -> Shares:
-    """The share of each node that pods have taken, for every limit that the policy sets."""
+    """The share of each node that its pods use, for every limit of the policy."""
     shares = Shares()
     for node in nodes:
         if node.is_terminating:
@@ -321,8 +321,8 @@ def _taken(expectation: NodesHealthy, node: Node, pods: Sequence[Pod]) -> Iterat
         has = _allocatable(node, resource)
         if has is None:
             if node.is_ready:
-                raise ValueError(f"it reports no allocatable {resource}")
-            continue  # it has not reported yet; its readiness is judged elsewhere
+                raise ValueError(f"no allocatable {resource} reported")
+            continue  # it has not reported yet; its readiness is judged separately
         each = (Fraction(1) if resource == "pods" else requested(pod, resource) for pod in pods)
         used = sum(each, Fraction(0))
         parts: FindingParts = {"remedies": [FULL], "facts": {"node": node.name}}
@@ -332,7 +332,7 @@ def _taken(expectation: NodesHealthy, node: Node, pods: Sequence[Pod]) -> Iterat
 def _allocatable(node: Node, resource: str) -> Fraction | None:
     status = node.status
     text = ((status and status.allocatable) or {}).get(resource) or ((status and status.capacity) or {}).get(resource)
-    # A share of nothing is not a number.
+    # A share of zero is undefined.
     return (parse_quantity(text) or None) if text else None
 
 

@@ -32,9 +32,9 @@ from opscheck.systems.kubernetes.warnings import Warnings
 from opscheck.systems.kubernetes.words import longer_than
 
 _EACH = 10
-"""So many pods that are told as one are named."""
+"""Number of pods that are listed in a finding about several."""
 _MADE_BY_THE_NODE = {"CreateContainerError", "RunContainerError"}
-_INEXACT = "Kubernetes counts restarts since the pod was made and keeps the time of the last one only"
+_INEXACT = "Kubernetes counts restarts since the pod was created, and keeps only the time of the last one"
 
 
 def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings: Findings) -> None:
@@ -53,22 +53,22 @@ def test_the_pods_are_well(expectation: PodsHealthy, observe: Observe, findings:
 
 
 def _left_out(pod: Pod, *, count_completed: bool) -> str:
-    """Why a pod does not count as a match; empty when it does."""
+    """The reason why a pod does not count as a match; empty when it does."""
     if pod.is_terminating:
         return "terminating"
     if pod.phase == "Failed":
         return "failed"
     if not count_completed and pod.phase == "Succeeded":
         return "completed"
-    # A job's pod ends some day; it must not stand for one that should always run.
+    # A job's pod ends; it must not replace one that should always run.
     return "of a job" if not count_completed and pod.is_of_job else ""
 
 
 def faults(expectation: PodsHealthy, pods: Iterable[Pod], now: datetime) -> tuple[PodFault, ...]:
     """
-    Everything that is wrong with the selected pods, in the order of their names.
+    The faults of the selected pods, sorted by name.
 
-    From the second pod of an owner with the same fault on, it is one: a rollout went wrong, and not fifty pods.
+    The same fault in several pods of an owner is reported once: one rollout failed, not fifty pods.
     """
     found: dict[tuple[object, ...], list[PodFault]] = {}
     for pod in pods:
@@ -112,13 +112,13 @@ def _restarts_too_often(pod: Pod, limit: RestartLimit | None, now: datetime) -> 
     window, ended = format_duration(limit.within), worst.last_end
     count = f"{most}" if least == most else f"{least} to {most}"
     observed = f"{count} restarts in {window}: container {worst.name}, {worst.described(ended, now)}"
-    expected = f"at most {limit.at_most} restarts in {window}"
+    expected = f"<= {limit.at_most} restarts in {window}"
     since, evidence = ended and ended.finished_at, () if least == most else (_INEXACT,)
     return PodFault(FaultKind.RESTARTS, pod, observed, expected, since, worst, evidence)
 
 
 def pod_restarts(pod: Pod, within: float, now: datetime) -> tuple[int, int]:
-    """The restarts of all containers together, as `kubectl get pods` shows them, inside the window: least and most."""
+    """Minimum and maximum restarts of all containers within the window, added up as in `kubectl get pods`."""
     if not pod.has_restarted or pod.is_terminating or pod.phase == "Succeeded" or pod.is_of_job:
         return 0, 0
     each = [container.restarts_within(pod, now, within) for container in containers(pod)]
@@ -126,7 +126,7 @@ def pod_restarts(pod: Pod, within: float, now: datetime) -> tuple[int, int]:
 
 
 def finding(expectation: PodsHealthy, fault: PodFault) -> Finding:
-    """A finding about the pod, or about what several have in common: their owner, or the node they were lost with."""
+    """A finding about the pod, or about the common owner or node of several."""
     target, pod, owner = expectation.target, fault.pod, fault.pod.top_owner
     subject, about = expectation.subject(pod), reference(target, "pod", pod.name, pod.namespace)
     if fault.alike and fault.kind is FaultKind.NODE_LOST and pod.node:
@@ -148,9 +148,9 @@ def finding(expectation: PodsHealthy, fault: PodFault) -> Finding:
 
 def because(target: KubernetesTarget, fault: PodFault) -> tuple[str, ...]:
     """
-    References of what would explain it: the node, the claims it waits for, what made it.
+    References of possible causes: the node, the claims that it waits for, the owner.
 
-    Of several pods only what explains each of them, for a node that is down must not hide what fails elsewhere.
+    Of several pods only causes common to all: a node that is down must not hide failures on other nodes.
     """
     each = [tuple(_causes(target, one)) for one in fault.alike or (fault,)]
     return tuple(cause for cause in each[0] if all(cause in others for others in each))
@@ -169,14 +169,14 @@ def _causes(target: KubernetesTarget, fault: PodFault) -> Iterator[str]:
 
 
 def _may_be_the_nodes_fault(fault: PodFault) -> bool:
-    # What crashes, or asks for an image that there is not, does so on every node.
+    # A crash or a missing image happens on every node.
     if fault.kind is FaultKind.CANNOT_START:
         return bool(fault.container and fault.container.waiting_reason in _MADE_BY_THE_NODE)
     return fault.kind in {FaultKind.NODE_LOST, FaultKind.STUCK, FaultKind.UNREADY, FaultKind.TOMBSTONE}
 
 
 def remedies(fault: PodFault) -> Iterator[Remedy]:
-    """What fits the fault, and what its owner allows."""
+    """The remedies for the fault and its owner."""
     rolled_out = fault.pod.top_owner.startswith(ROLLED_OUT)
     yield POD_FAILED if fault.kind is FaultKind.TOMBSTONE else fault.remedy
     if rolled_out and fault.kind in {FaultKind.CRASH, FaultKind.CANNOT_START}:
@@ -188,26 +188,26 @@ def remedies(fault: PodFault) -> Iterator[Remedy]:
 
 
 def more_memory(fault: PodFault) -> dict[str, str]:
-    """Twice the limit at which the container was killed, where it was and has one."""
+    """The fact with twice the memory limit of an OOM-killed container; empty without a limit."""
     limit = fault.container.limit("memory") if fault.container and fault.out_of_memory else None
     return {"doubled_memory": more} if limit and (more := doubled(limit)) else {}
 
 
 def as_one(faults: tuple[PodFault, ...]) -> PodFault:
-    """Several pods with the same fault, told as one: the first pod's, with the others beside it."""
+    """The fault of several pods as one: that of the first pod, with the others in `alike`."""
     first = faults[0]
     each = some_lines(faults, lambda fault: f"{fault.pod.name}: {fault.observed}", _EACH)
     return replace(
         first,
         alike=faults,
-        observed=f"{len(faults)} pods; the first: {first.observed}",
+        observed=f"{len(faults)} pods, the first: {first.observed}",
         since=min((fault.since for fault in faults if fault.since), default=None),
         evidence=(*each, *first.evidence),
     )
 
 
 def measure_ends(expectation: PodsHealthy, pods: Sequence[Pod], now: datetime, findings: Findings) -> None:
-    """Record how many pods ran out of memory, and the most restarts, where the policy limits that."""
+    """Record the number of pods out of memory, and the most restarts, if the policy limits them."""
     if (within := expectation.no_oom_kill_within) is not None:
         killed = sum(_ran_out_of_memory(pod, within, now) is not None for pod in pods)
         findings.measure("pods out of memory", killed, subject=expectation.selected, limit=0, margin=-killed)
@@ -219,7 +219,7 @@ def measure_ends(expectation: PodsHealthy, pods: Sequence[Pod], now: datetime, f
 
 
 def count_pods(expectation: PodsHealthy, there: Sequence[Pod], matched: Sequence[Pod], findings: Findings) -> None:
-    """Hold the number of pods to what there must be; where they are too few, a finding tells what there is instead."""
+    """Compare the number of pods with the minimum; a finding lists the existing pods."""
     reasons = [_left_out(pod, count_completed=expectation.count_completed) for pod in matched]
     count, least = reasons.count(""), expectation.min_matches
     ready = sum(pod.is_ready for pod, reason in zip(matched, reasons, strict=True) if not reason)
@@ -228,11 +228,11 @@ def count_pods(expectation: PodsHealthy, there: Sequence[Pod], matched: Sequence
     here.measure("ready pods", ready)
     if count < least:
         left_out = sorted(Counter(reason for reason in reasons if reason).items())
-        why = [f"do not count: {', '.join(f'{times} {reason}' for reason, times in left_out)}"] if left_out else []
-        pods = counted(len(there), "pod") if there else "no pod"
+        why = [f"not counted: {', '.join(f'{times} {reason}' for reason, times in left_out)}"] if left_out else []
+        pods = counted(len(there), "pod") if there else "no pods"
         here.add(
             observed=counted(count, "pod"),
-            expected=f"at least {least}",
+            expected=f">= {least}",
             evidence=[*why, *there_instead(expectation, there, pods)],
             remedies=[MISSING_PODS],
             facts=missing_facts(expectation, "pods"),

@@ -39,7 +39,7 @@ def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findi
     """
     Every selected resource quota has room for more.
 
-    With a used-up quota no pod, volume or service is created: rollouts stop half-way, autoscalers add nothing, and a
+    With a full quota no pod, volume or service is created: rollouts stop half-way, autoscalers add nothing, and a
     failed pod is not replaced.
     """
     there = [one for one in listed(observe, expectation.lists(ListQuotas)) if not one.is_terminating]
@@ -53,7 +53,7 @@ def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findi
         never_counted = quota.asked and not quota.enforced
         if never_counted and quota.created and longer_than(expectation.grace, quota.created, observe.now):
             finding = expectation.on(findings, quota, quota=quota.name).finding(
-                observed=f"without any status{lasting(quota.created, observe.now)}",
+                observed=f"no status{lasting(quota.created, observe.now)}",
                 expected="counted by the quota controller",
                 since=quota.created,
                 remedies=[NOT_COUNTED],
@@ -69,17 +69,17 @@ def test_quotas_have_room(expectation: Quotas, observe: Observe, findings: Findi
 
 @dataclass(frozen=True)
 class Share:
-    """How much of one resource of a quota is used."""
+    """The used share of one resource of a quota."""
 
     quota: ResourceQuota
     resource: str
     percent: float
     detail: str
-    """The two numbers, and what the quota is restricted to."""
+    """The two numbers, and the scope of the quota."""
 
 
 def usage(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> tuple[list[Share], dict[str, str]]:
-    """What is used of every limited resource, the fullest first; and the quotas without an up-to-date status."""
+    """The used share of every limited resource, the fullest first; and the quotas with an outdated status."""
     shares, stale = list[Share](), dict[str, str]()
     for quota in quotas:
         for resource in sorted({*quota.enforced, *quota.asked}) if quota.enforced else ():
@@ -94,19 +94,19 @@ def usage(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> tuple[list[Sh
 
 
 def unmatched(expectation: Quotas, quotas: Iterable[ResourceQuota]) -> Problem | None:
-    """That the policy names resources which none of the quotas limits: nothing would ever be found wrong with them."""
+    """The problem of resources in the policy that no quota limits, as they would always pass; else None."""
     limited = {name for quota in quotas for name in (*quota.asked, *quota.enforced)}
     missing = [one for one in expectation.resources if not any(fnmatchcase(name, one) for name in limited)]
     if not limited or not missing:
         return None
     return cannot_tell(
-        f"none of the selected quotas limits {', '.join(missing)}; limited: {', '.join(sorted(limited))}",
+        f"no selected quota limits {', '.join(missing)} (limited: {', '.join(sorted(limited))})",
         "correct `resources`, or add the limit to a quota",
     )
 
 
 def _share(quota: ResourceQuota, resource: str) -> Share | str:
-    """How much is used; else why that is not known; empty where it is forbidden or no longer limited."""
+    """The used share, else the reason why it is unknown; empty if the resource is forbidden or not limited."""
     enforced, used, asked = quota.enforced.get(resource), quota.used.get(resource), quota.asked.get(resource)
     try:
         limit = None if enforced is None else parse_quantity(enforced)
@@ -115,16 +115,16 @@ def _share(quota: ResourceQuota, resource: str) -> Share | str:
     except ValueError as error:
         return f"{resource}: {error}"
     if wanted is not None and wanted != limit:
-        return f"{resource} is {asked} in its spec and {enforced or 'missing'} in its status"
+        return f"{resource} is {asked} in the spec and {enforced or 'missing'} in the status"
     if not limit:
-        return ""  # to grant nothing is to forbid it
+        return ""  # a limit of 0 forbids the resource
     if taken is None:
-        return f"what is used of {resource} has not been counted"
+        return f"usage of {resource} not counted"
     return Share(quota, resource, float(taken / limit * 100), f"{used} of {enforced}{_restricted(quota)}")
 
 
 def _restricted(quota: ResourceQuota) -> str:
-    """`, of pods with scope BestEffort`; empty for a quota that counts everything."""
+    """`, scope BestEffort`; empty for a quota without scopes."""
     spec = quota.spec or QuotaSpec()
     selector, scopes = spec.scope_selector, [*(spec.scopes or ())]
     for one in (selector and selector.match_expressions) or ():
@@ -134,7 +134,7 @@ def _restricted(quota: ResourceQuota) -> str:
 
 
 def shortage(expectation: Quotas, share: Share, findings: Findings, warnings: Warnings) -> Finding | None:
-    """That too much of it is used, None within the limits. More than all of a quota is always a violation."""
+    """The finding for a share above the limit, else None. More than 100% is always a violation."""
     graded, exceeded = expectation.used.severity(share.percent), share.percent > _ALL
     if graded is None and not exceeded:
         return None
@@ -143,7 +143,7 @@ def shortage(expectation: Quotas, share: Share, findings: Findings, warnings: Wa
     counted = _counted(share.resource)
     return expectation.on(findings, share.quota, quota=share.quota.name).finding(
         observed=f"{share.resource} {format_value(share.percent, '%')} ({share.detail})",
-        expected=f"at most {format_value(named, '%')}",
+        expected=f"<= {format_value(named, '%')}",
         severity=worst(bad),
         evidence=warnings.saying(f"exceeded quota: {share.quota.name},", share.quota.namespace),
         remedies=[COUNTED if counted else CONSUMED],
@@ -152,7 +152,7 @@ def shortage(expectation: Quotas, share: Share, findings: Findings, warnings: Wa
 
 
 def _counted(resource: str) -> str:
-    """The kind of object that the quota counts; empty where it adds up what pods request."""
+    """The kind of object that the quota counts; empty if it adds up requests of pods."""
     if resource.startswith("count/"):
         return resource.removeprefix("count/")
     if resource == "requests.storage" or ".storageclass.storage.k8s.io/" in resource:

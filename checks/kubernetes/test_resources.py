@@ -1,4 +1,4 @@
-"""What pods ask for."""
+"""The resource requests and limits of pods."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ def test_the_resources_are_set(expectation: ResourcesSet, observe: Observe, find
     """
     queries = expectation.lists(ListPods)
     there = listed(observe, queries)
-    # No API can change the pods that a node runs from a file of its own.
+    # The API cannot change static pods, which a node runs from files.
     pods = in_force(pod for pod in matching(expectation, there) if (pod.controller or Owner()).kind != "Node")
     count_matches(expectation, there, pods, findings, kind="pods", remedy=MISSING_PODS)
     for group in by_workload(pods):
@@ -36,7 +36,7 @@ def test_the_resources_are_set(expectation: ResourcesSet, observe: Observe, find
 
 
 def lacking(expectation: ResourcesSet, group: PodGroup) -> Finding | None:
-    """What the containers of a workload do not set, None where they set everything."""
+    """The finding for missing settings of a workload's containers; None without any."""
     unset: dict[str, set[str]] = {}
     at: list[tuple[Pod, Reported]] = []
     for pod in group.pods:
@@ -66,7 +66,7 @@ def judged(expectation: ResourcesSet, pod: Pod) -> Iterator[Reported]:
 
 
 def _missing(expectation: ResourcesSet, pod: Pod, container: Reported) -> Iterator[str]:
-    # After a resize in place the status knows what is in force, and before it only the spec knows what is asked.
+    # After a resize in place the status has the values in force; before it only the spec has the requested ones.
     places = (pod.spec and pod.spec.resources, container.spec.resources, container.status.resources)
     for setting in expectation.require:
         if not any(_sets(resources, setting) for resources in places):
@@ -82,4 +82,4 @@ def _sets(resources: Resources | None, setting: str) -> bool:
     try:
         return bool(parse_quantity(text))
     except ValueError:
-        return True  # it is set, whatever it says
+        return True  # it is set, even if invalid

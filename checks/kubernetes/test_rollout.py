@@ -9,6 +9,7 @@ from functools import cached_property
 from opscheck import Findings, Observe
 from opscheck.core.record import Finding
 from opscheck.core.remedy import Remedy
+from opscheck.core.words import counted
 from opscheck.systems.kubernetes.containers import containers
 from opscheck.systems.kubernetes.objects import condition, reference
 from opscheck.systems.kubernetes.pod_status import FaultKind, PodFault, fault_of
@@ -63,7 +64,7 @@ def test_rollouts_are_complete(expectation: RolloutComplete, observe: Observe, f
 
 
 def measure_availability(expectation: RolloutComplete, progress: Iterable[Progress], findings: Findings) -> None:
-    """Record the pods of the workload with the smallest share of the pods it should have, also when all is well."""
+    """Record the workload with the smallest share of available pods, even if all are available."""
     wanting = [found for found in progress if found.wanted]
     worst = min(wanting, key=lambda found: (found.available / found.wanted, found.name), default=None)
     if worst is not None:
@@ -72,7 +73,7 @@ def measure_availability(expectation: RolloutComplete, progress: Iterable[Progre
 
 
 class PodIndex:
-    """The pods that were listed, by their owners and by their nodes."""
+    """The listed pods by owner and by node."""
 
     def __init__(self, pods: Iterable[Pod]) -> None:
         self._by_owner: dict[tuple[str, str], list[Pod]] = defaultdict(list)
@@ -83,11 +84,11 @@ class PodIndex:
                 self._on_node[pod.node].append(pod)
 
     def of(self, progress: Progress) -> tuple[Pod, ...]:
-        """The pods that the workload made: by their owner, for the selectors of two workloads may overlap."""
+        """The pods of the workload: by owner, as the selectors of two workloads may overlap."""
         return tuple(self._by_owner[progress.workload.namespace, progress.name])
 
     def nothing_is_ready_on(self, node: str) -> bool:
-        """True when several pods were listed on a node and none of them is ready. A single one proves nothing."""
+        """True when several pods were listed on a node and no pod is ready. A single one proves nothing."""
         there = self._on_node[node]
         return len(there) > 1 and not any(pod.is_ready for pod in there)
 
@@ -101,7 +102,7 @@ class Rollout:
     now: datetime
     grace: float
     gap: Gap | None = None
-    """What it has lacked for longer than its grace."""
+    """The reason why its rollout is not complete for longer than its grace."""
     since: datetime | None = None
 
     @cached_property
@@ -110,12 +111,12 @@ class Rollout:
 
     @cached_property
     def unready(self) -> tuple[Pod, ...]:
-        """Those that are not ready and should be, and those whose place is taken until they are gone."""
+        """Pods that should be ready and are not, and terminating ones that block their replacement."""
         return tuple(pod for pod in self.pods if self._is_short(pod))
 
     def _is_short(self, pod: Pod) -> bool:
         if pod.is_terminating:
-            # Another pod of a deployment takes over at once; a stateful set and a daemon set wait.
+            # A deployment replaces the pod at once; a stateful set and a daemon set wait.
             is_replaced = isinstance(self.progress.workload, Deployment)
             return not is_replaced and pod.deletion_due is not None and pod.deletion_due < self.now
         return not pod.has_ended and not pod.is_ready
@@ -123,14 +124,14 @@ class Rollout:
     @cached_property
     def faults(self) -> tuple[PodFault, ...]:
         """
-        What is wrong with its pods, what most of them suffer from first; none where that is not why.
+        The faults of its pods, the most frequent first; none if the pods are not the cause.
 
-        It has no grace, for that something is wrong is known. Where all pods are ready, the others may say why.
+        They have no grace, as the workload is already short. If all pods are ready, ended ones may show the cause.
         """
         if self.gap in _OF_NO_POD:
             return ()
         found = [fault for pod in self.unready or self.pods if (fault := fault_of(pod, self.now, 0)) is not None]
-        if self.progress.in_order:  # each waits for the first pod that is not ready, whatever the others suffer from
+        if self.progress.in_order:  # each waits for the first pod that is not ready
             return tuple(sorted(found, key=lambda fault: _ordinal(fault.pod)))
         alike = [_alike(fault) for fault in found]
         return tuple(sorted(found, key=lambda fault: -alike.count(_alike(fault))))
@@ -138,10 +139,10 @@ class Rollout:
     @cached_property
     def nodes(self) -> tuple[str, ...]:
         """
-        The nodes that account for every pod that is missing; none where a pod has a reason of its own.
+        The nodes that explain every missing pod; none if a pod has another cause.
 
-        A daemon set calls its pod on a lost node misplaced: it tolerates that the node is unreachable, but not the
-        taint that keeps new pods away from there.
+        A daemon set counts its pod on a lost node as misplaced: it tolerates an unreachable node, but not the taint
+        that keeps new pods away from it.
         """
         kinds = {fault.pod.name: fault.kind for fault in self.faults}
         lacking = self.progress.misplaced if self.gap is Gap.MISPLACED else self.progress.missing
@@ -154,7 +155,7 @@ class Rollout:
         return bool(pod.node) and (reported or self.index.nothing_is_ready_on(pod.node))
 
     def overdue(self, *, allow_paused: bool) -> "Rollout | None":
-        """The same with what it has lacked for longer than its grace; None while it is done, or on its way."""
+        """The rollout with its overdue gap; None while it is complete, or in progress."""
         found = (self._held_up(gap) for gap in gaps(self.progress, allow_paused=allow_paused))
         return next((late for late in found if late is not None), None)
 
@@ -163,7 +164,7 @@ class Rollout:
         spec_written = (written and written.spec_written) or None
         match gap:
             case Gap.FAILED:
-                # Its own deadline was its grace.
+                # Its own deadline is its grace.
                 return replace(self, gap=gap, since=self.progress.since("Progressing", "False"))
             case Gap.UNSEEN:
                 never = not self.progress.observed_generation
@@ -183,25 +184,25 @@ class Rollout:
         return replace(self, gap=gap, since=since) if longer_than(self.grace, since, self.now) else None
 
     def _settles(self) -> bool:
-        """True while enough of its pods are ready, but some not yet for `minReadySeconds`: until then none counts."""
+        """True while enough pods are ready, but some for less than `minReadySeconds`, so they do not count yet."""
         span = timedelta(seconds=self.progress.min_ready_seconds)
         ready = sum(pod.is_ready for pod in self.pods)
         return ready >= self.progress.wanted and any(self.now - since < span for since in self._became_ready())
 
     def _reported(self) -> Iterator[datetime]:
-        """Since when its own conditions have said for too long that it is held up."""
+        """The times of its own conditions that have reported an obstacle for longer than the grace."""
         for kind, status in (("Available", "False"), ("ReplicaFailure", "True"), ("Progressing", "False")):
             since = self.progress.since(kind, status)
             if since is not None and longer_than(self.grace, since, self.now):
                 yield since
 
     def _overdue_pods(self) -> Iterator[datetime]:
-        """Since when those of its pods are not ready that have not been for too long."""
+        """The times since which pods are not ready for longer than the grace."""
         for pod in self.unready:
             since = pod.deletion_due or pod.not_ready_since
             if since is not None and longer_than(self.grace, since, self.now):
                 yield since
-            # One that crashes in a loop may be ready in between, and so is never unready for long.
+            # A pod in a crash loop may be ready in between, so it is never unready for long.
             elif (fault := fault_of(pod, self.now, self.grace)) is not None:
                 yield fault.since or since or self.now
 
@@ -212,7 +213,7 @@ class Rollout:
                 yield ready.last_transition_time
 
     def _last_sign(self) -> datetime | None:
-        """When something about it changed last: while that goes on, it is on its way."""
+        """The time of its last change: while changes go on, it is in progress."""
         written = self.progress.workload.metadata
         times = [self.progress.workload.created, *self._became_ready(), *(pod.not_ready_since for pod in self.unready)]
         times += [written.spec_written, written.status_written] if written else []
@@ -224,22 +225,22 @@ class Rollout:
 
     @property
     def refused(self) -> str:
-        """Why its pods are refused, as its controller says."""
+        """The reason why its pods are refused, from its controller."""
         failure = condition(self.progress.conditions, "ReplicaFailure", "True")
         return message(failure.message or failure.reason) if failure else ""
 
     @property
     def blocking(self) -> str:
-        """The pod that the others of a stateful set wait for."""
+        """The pod that blocks the others of a stateful set."""
         waits = self.gap is Gap.OUTDATED or len(self.pods) < self.progress.wanted
         return self.faults[0].pod.name if self.progress.in_order and self.faults and waits else ""
 
 
 def _was_marked_unready(pod: Pod) -> bool:
     """
-    True when the node controller took the pod's readiness, and not the kubelet.
+    True when the node controller, not the kubelet, marked the pod as unready.
 
-    It does so when a node stops reporting, and leaves the last report of the containers as it was.
+    It does so when a node stops reporting, and keeps the last report of the containers.
     """
     ready = pod.condition("Ready")
     running = [container for container in containers(pod) if not container.init]
@@ -258,10 +259,10 @@ def _ordinal(pod: Pod) -> tuple[int, str]:
 
 
 def finding(expectation: RolloutComplete, rollout: Rollout) -> Finding:
-    """What the workload lacks, which pod says why, and what a person would change: kinds may share a name."""
+    """The finding: the gap of the workload, the pod that shows the cause, and the workload's name with its kind."""
     progress = rollout.progress
     observed, expected = described(progress, rollout.gap or Gap.UNAVAILABLE)
-    refused = [f"pods are refused: {rollout.refused}"] if rollout.refused else []
+    refused = [f"pods refused: {rollout.refused}"] if rollout.refused else []
     of_pod = rollout.faults[0].facts if rollout.faults else {}
     node = {"node": rollout.nodes[0]} if rollout.nodes else {}
     return expectation.finding_on(
@@ -280,12 +281,12 @@ def finding(expectation: RolloutComplete, rollout: Rollout) -> Finding:
 def _worst_pod(faults: tuple[PodFault, ...]) -> Iterator[str]:
     for first in faults[:1]:
         alike = sum(_alike(fault) == _alike(first) for fault in faults) - 1
-        others = f" (and {alike} more like it)" if alike else ""
+        others = f" (and {alike} more)" if alike else ""
         yield f"pod {first.pod.name}{others}: {first.observed}"
 
 
 def evidence(rollout: Rollout) -> Iterator[str]:
-    """What its conditions and its pods say, beside what is told already."""
+    """Messages of its conditions and pods that are not in the finding."""
     faults, progressing = rollout.faults, condition(rollout.progress.conditions, "Progressing", "False")
     if progressing and (said := message(progressing.message)):
         yield said
@@ -297,11 +298,11 @@ def evidence(rollout: Rollout) -> Iterator[str]:
         if len(faults) > _NAMED:
             yield f"and {len(faults) - _NAMED} more pods"
     elif rollout.gap is Gap.UNAVAILABLE:
-        yield f"of its pods {len(rollout.pods)} are there, {sum(pod.is_ready for pod in rollout.pods)} of them ready"
+        yield f"{counted(len(rollout.pods), 'pod')} found, {sum(pod.is_ready for pod in rollout.pods)} ready"
 
 
 def remedies(rollout: Rollout) -> Iterator[Remedy]:
-    """What fits the state of the workload, and of the pod that says why."""
+    """The remedies for the workload's state, and for the pod that shows the cause."""
     yield REPORT if rollout.progress.on_delete else STATUS
     yield from (fault.remedy for fault in rollout.faults[:1])
     match rollout.gap:
@@ -330,4 +331,4 @@ def _of_shortage(rollout: Rollout) -> Iterator[Remedy]:
     elif kind is FaultKind.UNREADY:
         yield RESTART
     if gap is Gap.OUTDATED and kind in {*_NEVER_CAME_UP, FaultKind.UNREADY} and rollout.blocking:
-        yield DELETE_BLOCKING  # what is broken is not replaced by what fixes it: kubernetes/kubernetes#67250
+        yield DELETE_BLOCKING  # a broken pod is not replaced by the fixed one: kubernetes/kubernetes#67250

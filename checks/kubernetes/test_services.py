@@ -50,7 +50,7 @@ def test_the_services_are_served(expectation: ServicesServed, observe: Observe, 
 def service_findings(
     expectation: ServicesServed, endpoints: ServiceEndpoints, findings: Findings, now: datetime
 ) -> Iterator[Finding]:
-    """Everything that is wrong with a service."""
+    """The problems of a service."""
     service = endpoints.service
     here = expectation.on(findings, service, service=service.name, pod_selector=service.selector_text)
     if endpoints.is_judged:
@@ -67,14 +67,14 @@ def service_findings(
 def _shortage(
     expectation: ServicesServed, endpoints: ServiceEndpoints, here: Findings, now: datetime
 ) -> Finding | None:
-    # The worst limit that has been broken for longer than the grace. One that was broken a moment ago must not hide
-    # one of lower severity that has been broken for hours.
+    # The worst limit that has been broken for longer than the grace. A limit broken a moment ago must not hide one of
+    # lower severity that has been broken for hours.
     for severity, least in reversed(expectation.min_ready.steps):
         shortage = too_few_ready(endpoints, least, now, expectation.grace)
         if shortage is not None:
             return here.finding(
                 observed=shortage.observed,
-                expected=f"at least {counted(least, 'ready endpoint')}",
+                expected=f">= {counted(least, 'ready endpoint')}",
                 severity=severity,
                 since=shortage.since,
                 evidence=shortage.evidence,
@@ -99,22 +99,22 @@ def _without_endpoint(service: Service, port: ServicePort, here: Findings) -> Fi
 
 def _load_balancer(expectation: ServicesServed, service: Service, here: Findings, now: datetime) -> Iterator[Finding]:
     wanted = service.spec and service.spec.load_balancer_class
-    maker = f"load balancer class {wanted}" if wanted else "the cloud provider, as it names no load balancer class"
+    maker = f"load balancer class {wanted}" if wanted else "the cloud provider (no load balancer class is named)"
     if not service.load_balancer.addresses and not is_young(service, now, expectation.load_balancer_grace):
         yield here.finding(
             observed=f"no load balancer address{lasting(service.created, now)}",
             expected="an address",
             since=service.created,
-            evidence=[f"made by: {maker}"],
+            evidence=[f"created by {maker}"],
             remedies=[LOAD_BALANCER],
         )
     for port in service.load_balancer.failed_ports:
-        observed = f"the load balancer's port {port.port} failed: {message(port.error)}"
+        observed = f"load balancer port {port.port} failed: {message(port.error)}"
         yield here.finding(observed=observed, expected="no error", remedies=[LOAD_BALANCER])
 
 
 def measure_endpoints(expectation: ServicesServed, each: Iterable[ServiceEndpoints], findings: Findings) -> None:
-    """Measure the service with the fewest endpoints to spare, and the number of services that are not judged."""
+    """Measure the service with the fewest spare endpoints, and the number of services that are not judged."""
     limit, found = expectation.min_ready, tuple(each)
     counts = [(limit.margin(one.ready), one.ready, one.service) for one in found if one.is_judged]
     if counts:

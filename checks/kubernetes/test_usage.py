@@ -83,7 +83,7 @@ class Usage(Shares):
             found = by_name.get(node.name)
             reason = self._not_measured(found)
             if found is None or reason:
-                # What is wrong with a node that is not ready is not its usage.
+                # A node that is not ready is judged by its conditions, not by its usage.
                 excuse = self._young(node.created) or ("" if node.is_ready else "not ready")
                 self._record_missing(node.name, excuse, reason)
                 continue
@@ -126,9 +126,9 @@ class Usage(Shares):
 
     def _not_measured(self, found: NodeUsage | PodUsage | None) -> str:
         if found is None or found.timestamp is None:
-            return "it has no metrics"
+            return "no metrics"
         age = self._now - found.timestamp
-        return f"its metrics are {format_duration(age.total_seconds())} old" if age > STALE else ""
+        return f"metrics are {format_duration(age.total_seconds())} old" if age > STALE else ""
 
     def _young(self, since: datetime | None) -> str:
         return "started just now" if since is not None and self._now - since < YOUNG else ""
@@ -137,21 +137,22 @@ class Usage(Shares):
         (self.not_yet if excuse else self.missing)[name] = excuse or reason
 
     def unjudged(self) -> Problem | None:
-        """Why the limits may not be kept, although no violation was found."""
+        """The problem of missing usage, which may hide a violation; None without one."""
         if self.missing:
-            return cannot_tell(f"no usage of {some_with_reasons(self.missing)}", "see the log of metrics-server")
+            text = f"metrics-server reports no usage of {some_with_reasons(self.missing)}"
+            return cannot_tell(text, "see the log of metrics-server")
         of, selector = self._expectation.of, self._expectation.selector
         for resource in self.resources:
             if self.of(resource):
                 continue
             if self.unlimited[resource]:
                 advice = f"set {resource} limits on its containers, or leave `{resource}` out of the expectation"
-                return cannot_tell(f"none of the selected pods has a {resource} limit", advice)
+                return cannot_tell(f"no selected pod has a {resource} limit", advice)
             if self.not_yet:
-                text = f"there was nothing to measure: {some_with_reasons(self.not_yet)}"
-                return cannot_tell(text, "look again in two minutes")
+                text = f"no usage yet: {some_with_reasons(self.not_yet)}"
+                return cannot_tell(text, "run it again in two minutes")
             what = self._expectation.selected if of == "pods" else selector or "any name"
-            return cannot_tell(f"there are no {of} that match {what}", "correct the selector or the namespace")
+            return cannot_tell(f"no {of} match {what}", "correct the selector or the namespace")
         return None
 
 
@@ -164,20 +165,20 @@ def _not_running(pod: Pod) -> str:
 
 
 def _running_since(pod: Pod) -> datetime | None:
-    # metrics-server leaves a pod out as long as one of its containers has just been restarted.
+    # metrics-server leaves a pod out shortly after a restart of one of its containers.
     starts = [container.state.running for container in containers(pod)]
     return latest(*(start.started_at for start in starts if start)) or (pod.status and pod.status.start_time)
 
 
 def _pod_shares(name: str, pod: Pod, found: PodUsage, resource: str) -> Iterator[Share]:
     """
-    Each container that has a limit, and the pod as a whole where the pod has one. Raises ValueError.
+    The share of each container with a limit, and of the pod as a whole if it has one. Raises ValueError.
 
     Limits are enforced container by container: the sum over a pod would hide a full one next to an idle one.
     """
     used = {one.name: (one.usage or {}).get(resource) for one in found.containers or ()}
     if not used:
-        raise ValueError("its metrics name no container")
+        raise ValueError("metrics name no container")
     for container in containers(pod):
         limit = _or_none(container.limit(resource))
         if limit is not None and container.name in used:
@@ -190,7 +191,7 @@ def _pod_shares(name: str, pod: Pod, found: PodUsage, resource: str) -> Iterator
 
 
 def _or_none(limit: str | None) -> str | None:
-    # A limit of 0 is none: the cgroup gets no quota.
+    # A limit of 0 means no limit: the cgroup gets no quota.
     try:
         return limit if limit is not None and parse_quantity(limit) else None
     except ValueError:
@@ -212,9 +213,9 @@ def _share(resource: str, used: list[str | None], limit: str | None) -> tuple[fl
     in_use = None if not used or None in used else sum((parse_quantity(one or "") for one in used), Fraction(0))
     has = None if limit is None else parse_quantity(limit)
     if in_use is None or has is None:
-        raise ValueError(f"no {resource} {'usage' if in_use is None else 'limit'} is reported")
+        raise ValueError(f"no {resource} {'usage' if in_use is None else 'limit'} reported")
     if has <= 0:
-        raise ValueError(f"it has no {resource} at all")
+        raise ValueError(f"no allocatable {resource}")
     return float(in_use / has * 100), f"{_readable(in_use, resource)} of {_readable(has, resource)}"
 
 

@@ -1,4 +1,4 @@
-"""The storage that a cluster's pods have claimed."""
+"""The persistent volume claims of a cluster."""
 
 import json
 from collections import Counter
@@ -53,17 +53,17 @@ YOUNG = timedelta(minutes=5)
 _FRESH = timedelta(seconds=FRESH_S)
 _SHARED = 1.5  # times the requested size: rounding up to whole blocks and gibibytes is less
 _NO_INODES = "without inodes"
-_UNUSED = "says that nothing is used"
-# Words by which the scheduler names storage as the obstacle.
+_UNUSED = "usage of 0 reported"
+# Words in the scheduler's messages about storage.
 _ABOUT_STORAGE = ("volume", "persistentvolumeclaim", "storage")
 _CHANGES = {
-    "Resizing": "its volume is being resized",
-    "FileSystemResizePending": "its volume has grown, and the file system on it has not",
-    "ControllerResizeError": "its volume could not be resized",
-    "NodeResizeError": "the file system on it could not be resized",
+    "Resizing": "the volume is being resized",
+    "FileSystemResizePending": "the volume has grown, the file system has not",
+    "ControllerResizeError": "the volume could not be resized",
+    "NodeResizeError": "the file system could not be resized",
 }
 _AT_THE_MOUNT = {"FileSystemResizePending", "NodeResizeError"}
-"""Changes that wait for a node. While no pod mounts the claim, nothing is stuck."""
+"""Changes that wait for a node. While no pod mounts the claim, they are not stuck."""
 
 
 def test_the_volumes_are_there_and_have_room(expectation: VolumesHealthy, observe: Observe, findings: Findings) -> None:
@@ -89,7 +89,7 @@ def test_the_volumes_are_there_and_have_room(expectation: VolumesHealthy, observ
     if expectation.limited:
         judge_use(expectation, claims, storage, observe, findings)
     if any(depends_on_its_class(claim, storage) for claim in claims):
-        observe(expectation.classes())  # without an answer, whether these may be pending is unknown
+        observe(expectation.classes())  # without an answer it is unknown whether these may be pending
 
 
 def judge_use(
@@ -99,7 +99,7 @@ def judge_use(
     observe: Observe,
     findings: Findings,
 ) -> None:
-    """Compare the use of volumes with the limits, as Prometheus or the kubelets report it."""
+    """Compare the usage of volumes, from Prometheus or the kubelets, with the limits."""
     answers = {what: observe(query) for what, query in expectation.series().items()}
     stats = [observe(query) for query in expectation.kubelets()]
     volumes = (*from_prometheus(expectation, answers), *(one for answer in stats for one in answer.volumes))
@@ -121,7 +121,7 @@ def from_prometheus(expectation: VolumesHealthy, answers: Mapping[str, Prometheu
     """
     The measurements in the series, one for each kubelet and replica of Prometheus that measured a claim.
 
-    Series of several metrics belong together when all their labels but the metric's name are alike.
+    Series of several metrics belong together when all their labels except the metric's name are equal.
     """
     found: dict[frozenset[tuple[str, str]], dict[str, Any]] = {}
     for what, vector in answers.items():
@@ -141,7 +141,7 @@ def from_prometheus(expectation: VolumesHealthy, answers: Mapping[str, Prometheu
 
 
 class VolumeUse:
-    """The use of claims, each judged by the highest of its measurements."""
+    """The usage of claims, each judged by its highest measurement."""
 
     def __init__(self, expectation: VolumesHealthy, storage: Storage, stats: VolumeStats) -> None:
         self._expectation = expectation
@@ -150,14 +150,14 @@ class VolumeUse:
         self._unread = stats.unread
         self.shares = Shares()
         self.exempt = Counter[str]()
-        """Kinds of claims that have no use to judge, and the number of such claims."""
+        """Number of claims without usage to judge, by the reason."""
         for one in stats.volumes:
             self._volumes.setdefault((one.namespace, one.claim), []).append(one)
 
     def judge(self, claim: PersistentVolumeClaim) -> None:
-        """Add the shares of `claim`, or the reason why it has none."""
+        """Add the shares of `claim`, or the reason why they are missing."""
         if claim.is_terminating or claim.phase != "Bound":
-            return  # reported as what it is
+            return  # its state is reported
         users = self._storage.users_of(claim)
         pods = [pod for pod in users if pod.phase == "Running" and not pod.is_terminating]
         volumes, oldest = self._volumes.get((claim.namespace, claim.name), []), self._storage.now - _FRESH
@@ -167,7 +167,7 @@ class VolumeUse:
             self.exempt[reason] += 1
         elif len({volume.cluster for volume in fresh}) > 1:
             clusters = ", ".join(sorted({volume.cluster or "(none)" for volume in fresh}))
-            self.shares.missing[name] = f"clusters {clusters} have one of that name; say which in `prometheus_labels`"
+            self.shares.missing[name] = f"clusters {clusters} have this claim; name one in `prometheus_labels`"
         elif not fresh:
             self._judge_silence(name, pods, volumes)
         else:
@@ -181,11 +181,11 @@ class VolumeUse:
             return
         node = pods[0].node if pods else ""
         where = f"mounted by {pods[0].name}{f' on {node}' if node else ''}" if pods else "mounted"
-        why = self._unread.get(node) or f"no number of the last {format_duration(_FRESH.total_seconds())}"
+        why = self._unread.get(node) or f"no measurement in the last {format_duration(_FRESH.total_seconds())}"
         times = [volume.at for volume in volumes if volume.at]
         if times:
-            why = f"its numbers are {span(min(times), self._storage.now)} old"
-        self.shares.missing[name] = f"{where}, and {why}"
+            why = f"measurements are {span(min(times), self._storage.now)} old"
+        self.shares.missing[name] = f"{where}, {why}"
 
     def _judge_limit(
         self, limit: str, claim: PersistentVolumeClaim, pods: Sequence[Pod], volumes: Sequence[VolumeUsage]
@@ -213,7 +213,7 @@ class VolumeUse:
         made_by = (self._storage.classes or {}).get(claim.class_name or "")
         remedies, facts = [FULL], {"namespace": claim.namespace or target.namespace, "claim": claim.name}
         shared = limit == "used" and _is_shared(claim, volume)
-        note = f"the claim asks for {claim.requested}: the file system is larger, and others may fill it too"
+        note = f"the file system is larger than the requested {claim.requested}: other clients may fill it too"
         if pods:
             remedies.append(SEE_FILES if limit == "used" else SEE_INODES)
             facts["pod"] = pods[0].name
@@ -229,35 +229,35 @@ class VolumeUse:
         }
 
     def unjudged(self) -> Problem | None:
-        """Why the limits on use may not be kept, although no violation was found."""
+        """The problem of missing measurements, which may hide a violation; None without one."""
         if self.shares.missing:
-            text = f"not known what is used of {some_with_reasons(self.shares.missing)}"
+            text = f"usage unknown: {some_with_reasons(self.shares.missing)}"
             return cannot_tell(text, _advice(self._expectation))
         if self.shares.not_yet and any(not self.shares.of(limit) for limit in self._expectation.limited):
-            text = f"nothing is known yet of what is used: {some_with_reasons(self.shares.not_yet)}"
-            return cannot_tell(text, "look again in some minutes, or take the limit out")
+            text = f"no usage yet: {some_with_reasons(self.shares.not_yet)}"
+            return cannot_tell(text, "run it again in some minutes, or remove the limit")
         return None
 
 
 def _nothing_to_judge(claim: PersistentVolumeClaim, pods: Sequence[Pod], volumes: Sequence[VolumeUsage]) -> str:
-    """Why it has no use to judge; empty where it has."""
+    """The reason why it has no usage to judge; empty when it has."""
     if claim.spec and claim.spec.volume_mode == "Block":
         return "block devices"
     modes = (claim.status and claim.status.access_modes) or (claim.spec and claim.spec.access_modes) or ()
     mounts = [mount for pod in pods for mount in mounts_of(pod) if mount.claim == claim.name]
     if (modes and set(modes) == {"ReadOnlyMany"}) or (mounts and all(mount.read_only for mount in mounts)):
-        return "only read"
+        return "read-only"
     return "" if pods or volumes else "not mounted"
 
 
 def _share(limit: str, volume: VolumeUsage) -> tuple[float, str, VolumeUsage] | str:
-    """The percentage and its numbers, or why there is none."""
+    """The percentage and its numbers, or the reason why they are missing."""
     left, whole, used = (getattr(volume, name) for name in METRICS[limit])
     if whole is None or left is None:
-        return "no inodes are reported" if limit == "inodes" else "no capacity is reported"
+        return "no inodes reported" if limit == "inodes" else "no capacity reported"
     if whole <= 0:
-        # A file system that makes inodes as it needs them cannot run out of them.
-        return _NO_INODES if limit == "inodes" else "a capacity of 0 is reported"
+        # A file system that creates inodes on demand cannot run out of them.
+        return _NO_INODES if limit == "inodes" else "capacity of 0 reported"
     if used is not None and used <= 0:
         return _UNUSED
     # Not `used`: the blocks reserved for root are neither used nor writable.
@@ -267,7 +267,7 @@ def _share(limit: str, volume: VolumeUsage) -> tuple[float, str, VolumeUsage] | 
 
 
 def _is_shared(claim: PersistentVolumeClaim, volume: VolumeUsage) -> bool:
-    """True where the file system is larger than the claim requests: NFS and EFS report the whole."""
+    """True when the file system is larger than the requested size: NFS and EFS report the whole."""
     try:
         asked = float(parse_quantity(claim.requested))
     except ValueError:
@@ -277,18 +277,18 @@ def _is_shared(claim: PersistentVolumeClaim, volume: VolumeUsage) -> bool:
 
 def _advice(expectation: VolumesHealthy) -> str:
     if expectation.prometheus is None:
-        return "see whether the kubelet there is well, and whether the storage driver measures its volumes"
+        return "check the kubelet of that node, and whether the storage driver measures its volumes"
     label = expectation.prometheus_namespace_label
     return (
-        "see whether Prometheus scrapes the kubelets (kubelet_volume_stats_*), whether their claims' namespace is in "
-        f"the label {label}, and whether the storage driver measures its volumes"
+        "check that Prometheus scrapes the kubelets (kubelet_volume_stats_*), that the label "
+        f"{label} has the claims' namespace, and that the storage driver measures its volumes"
     )
 
 
 def claim_finding(
     expectation: VolumesHealthy, claim: PersistentVolumeClaim, storage: Storage, findings: Findings
 ) -> Finding | None:
-    """A claim without a volume, stuck in a change, or not removed; None also where only its class could decide."""
+    """The finding for a claim without a volume, stuck in a change, or not removed; else None."""
     facts = {"claim": claim.name, "storage_class": claim.class_name, "volume": claim.volume_name}
     here = expectation.on(findings, claim, **{fact: value for fact, value in facts.items() if value})
     if claim.is_terminating:
@@ -296,7 +296,7 @@ def claim_finding(
     if claim.phase == "Lost":
         volume = claim.volume_name
         return here.finding(
-            observed=f"Lost: its volume {volume or 'of old'} is gone, and what was on it cannot be reached",
+            observed=f"Lost: volume {volume} does not exist" if volume else "Lost: its volume does not exist",
             expected="Bound",
             remedies=[LOST, NAMED_VOLUME] if volume else [LOST],
         )
@@ -306,7 +306,7 @@ def claim_finding(
 
 
 def depends_on_its_class(claim: PersistentVolumeClaim, storage: Storage) -> bool:
-    """True when `claim` is pending and only its storage class, which is not known, can say whether it may be."""
+    """True when `claim` is pending and only its unknown storage class decides whether it may be."""
     waiting = claim.phase == "Pending" and not claim.is_terminating and storage.overdue(claim.created)
     unknown = storage.classes is None and claim.class_name and not claim.volume_name
     return bool(waiting and unknown and not _waiting_pods(claim, storage))
@@ -319,12 +319,12 @@ def _waiting_pods(claim: PersistentVolumeClaim, storage: Storage) -> tuple[Pod, 
 def _pending(claim: PersistentVolumeClaim, storage: Storage, here: Findings) -> Finding | None:
     name, pods = claim.class_name, _waiting_pods(claim, storage)
     known = (storage.classes or {}).get(name or "")
-    # A claim that names a volume is bound to that one, or to none.
+    # A claim that names a volume can only be bound to that one.
     waits = storage.classes is None if known is None else known.volume_binding_mode == WAITS
     may_wait = bool(name) and not claim.volume_name and waits
     since = claim.created
     if may_wait:
-        # The volume is made for the first pod; the time runs from that pod on.
+        # The volume is provisioned for the first pod; the time counts from that pod.
         asked = min((pod.created for pod in pods if pod.created), default=None)
         since = asked and latest(asked, claim.created)
     if not (lasted := storage.overdue(since)):
@@ -340,27 +340,27 @@ def _pending(claim: PersistentVolumeClaim, storage: Storage, here: Findings) -> 
         evidence=refusals,
         remedies=[PENDING, *remedies, *([USED_BY] if pods else []), *([NAMED_VOLUME] if claim.volume_name else [])],
         facts={"pod": pods[0].name} if pods else {},
-        # A pod that no node takes for want of CPU is the cause of this, and not its consequence.
+        # A pod that cannot be scheduled for lack of CPU is the cause of this, not its consequence.
         about=here.common["about"] if not may_wait or not refusals or about_storage else "",
     )
 
 
 def _obstacle(claim: PersistentVolumeClaim, *, missing: bool) -> tuple[str, tuple[Remedy, ...]]:
-    """Why it is pending, and what to do about its storage class."""
+    """The reason why it is pending, and the remedies for its storage class."""
     name, named = claim.class_name, claim.volume_name
     if named:
-        return f"volume {named}, which it asks for, is not bound to it", ()
+        return f"its volume {named} is not bound to it", ()
     if name is None:
-        return "it names no storage class, and no existing volume fits", ()
+        return "no storage class is named, and no existing volume fits", ()
     if not name:
-        return 'its storage class is "", so that no volume is made for it, and no existing one fits', ()
+        return 'storage class "" provisions no volume, and no existing volume fits', ()
     if missing:
-        return f"there is no storage class {name}, and no existing volume fits", (CLASS_NOT_FOUND,)
+        return f"storage class {name} does not exist, and no existing volume fits", (CLASS_NOT_FOUND,)
     return f"storage class {name} has no volume for it", (STORAGE_CLASS,)
 
 
 def _unscheduled(pods: Iterable[Pod]) -> Iterator[str]:
-    """Why the scheduler finds no node for them."""
+    """The scheduler's messages about them."""
     for pod in pods:
         if found := pod.condition("PodScheduled", "False"):
             yield f"pod {pod.name}: {message(found.message)}"
@@ -371,12 +371,12 @@ def _not_removed(claim: PersistentVolumeClaim, storage: Storage, here: Findings)
     if not (lasted := storage.overdue(claim.deletion_due)):
         return None
     pods = storage.users_of(claim)
-    held = f"held by {', '.join(claim.finalizers) or 'nothing that it names'}"
+    held = f"finalizers: {', '.join(claim.finalizers) or 'none'}"
     if pods:
-        held = f"pod {pods[0].name} still uses it{_and_more(len(pods))}, and loses it with its next restart"
+        held = f"pod {pods[0].name} still uses it{_and_more(len(pods))}, and loses it at the next restart"
     return here.finding(
-        observed=f"deleted {lasted} ago and still there: {held}",
-        expected=f"gone within {format_duration(storage.grace)}",
+        observed=f"deleted {lasted} ago and not removed: {held}",
+        expected=f"removed within {format_duration(storage.grace)}",
         since=claim.deletion_due,
         remedies=[NOT_REMOVED, USED_BY] if pods else [NOT_REMOVED],
         facts={"pod": pods[0].name} if pods else {},

@@ -1,1 +1,1 @@
-"""What is expected of PgBouncers."""
+"""The checks of PgBouncer."""

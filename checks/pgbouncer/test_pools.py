@@ -9,6 +9,7 @@ from opscheck import Duration, Findings, Observe, Percentage
 from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_duration
+from opscheck.core.words import counted
 from opscheck.systems.pgbouncer.pools import (
     ENABLE_DATABASE,
     RESUME,
@@ -21,7 +22,7 @@ from opscheck.systems.pgbouncer.pools import (
     Pools,
 )
 
-_RUNNING = "a database that gives connections"
+_RUNNING = "not paused, not disabled"
 
 
 def test_clients_get_a_server_connection(expectation: PgbouncerPools, observe: Observe, findings: Findings) -> None:
@@ -34,7 +35,7 @@ def test_clients_get_a_server_connection(expectation: PgbouncerPools, observe: O
     answer = observe(expectation.pools_query)
     whole = findings.on(expectation.target.address)
     if answer.paused:
-        whole.add(observed="PgBouncer is paused as a whole", expected=_RUNNING, remedies=(RESUME,))
+        whole.add(observed="PgBouncer is paused", expected="not paused", remedies=(RESUME,))
     whole.measure("pools", len(answer.pools))
     judge_all(
         lambda: _judge_databases(expectation, answer, findings),
@@ -48,7 +49,7 @@ def _judge_clients(expectation: PgbouncerPools, answer: Pools, findings: Finding
     if expectation.clients is None:
         return
     if not answer.max_clients:
-        text = "the console does not say max_client_conn"
+        text = "the console does not show max_client_conn"
         raise CouldNotObserve(expectation.pools_query, Problem(kind=ProblemKind.UNSUPPORTED, text=text))
     findings.grade(
         "clients connected",
@@ -65,12 +66,12 @@ def _judge_databases(expectation: PgbouncerPools, answer: Pools, findings: Findi
         here = findings.on(f"database {database.name}", database=database.name)
         may_be_paused = _matches(database.name, expectation.may_be_paused)
         if database.paused and not may_be_paused:
-            here.add(observed="paused: its clients wait", expected=_RUNNING, remedies=(RESUME_DATABASE,))
+            here.add(observed="paused: clients wait", expected=_RUNNING, remedies=(RESUME_DATABASE,))
         if database.disabled and not may_be_paused:
             here.add(observed="disabled: new clients are refused", expected=_RUNNING, remedies=(ENABLE_DATABASE,))
         if database.max_connections > 0:
             used = Percentage(100.0 * database.connections / database.max_connections)
-            detail = f"{database.connections} of {database.max_connections}, its own limit"
+            detail = f"{database.connections} of {database.max_connections}, its own max_connections"
             here.grade("server connections", used, expectation.servers, detail=detail, remedies=(SHOW_LIMIT,))
 
 
@@ -79,21 +80,21 @@ def _judge_pools(expectation: PgbouncerPools, answer: Pools, observe: Observe, f
         here = findings.on(f"pool {pool.name}", database=pool.database, user=pool.user, pool_size=pool.size)
         grade = partial(here.grade, evidence=[_line(pool)], remedies=(SHOW_POOL,))
         waited, since = Duration(pool.waited_s), observe.now - timedelta(seconds=pool.waited_s)
-        detail = f"{pool.waiting} clients wait"
-        grade("waited for a server connection", waited, expectation.waited, detail=detail, since=since)
-        used = Percentage(100.0 * pool.in_use / pool.size if pool.size else 100.0)  # a pool of none is full
+        detail = "1 client waits" if pool.waiting == 1 else f"{pool.waiting} clients wait"
+        grade("longest wait for a server connection", waited, expectation.waited, detail=detail, since=since)
+        used = Percentage(100.0 * pool.in_use / pool.size if pool.size else 100.0)  # a pool without connections is full
         grade("server connections in use", used, expectation.servers, detail=f"{pool.in_use} of {pool.size}")
 
 
 def _pools(expectation: PgbouncerPools, answer: Pools) -> list[Pool]:
-    """The pools that are meant. Raises CouldNotObserve for a pattern that none matches."""
+    """The judged pools. Raises CouldNotObserve for a pattern without a match."""
     if expectation.pools is None:
         return list(answer.pools)
     for pattern in expectation.pools:
         if not any(fnmatchcase(pool.name, pattern) for pool in answer.pools):
             there = ", ".join(pool.name for pool in answer.pools) or "none"
-            advice = f"there are {there}; a pool is there once a client has asked for it"
-            problem = Problem(kind=ProblemKind.UNSUPPORTED, text=f"no pool is called {pattern}", advice=advice)
+            advice = f"pools: {there}; a pool exists once a client has used it"
+            problem = Problem(kind=ProblemKind.UNSUPPORTED, text=f"no pool matches {pattern}", advice=advice)
             raise CouldNotObserve(expectation.pools_query, problem)
     return [pool for pool in answer.pools if _matches(pool.name, expectation.pools)]
 
@@ -103,10 +104,10 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 
 def _line(pool: Pool) -> str:
-    """Who uses it and who waits."""
+    """Its connections and clients in one line."""
     mode = f" in {pool.mode} mode" if pool.mode else ""
     return (
         f"{pool.in_use} of {pool.size} server connections in use, {pool.servers - pool.in_use} idle{mode}; "
-        f"{pool.active} clients served or idle, {pool.waiting} waiting"
+        f"{counted(pool.active, 'client')} served or idle, {pool.waiting} waiting"
         + (f", the first for {format_duration(pool.waited_s)}" if pool.waiting else "")
     )

@@ -1,1 +1,1 @@
-"""What is expected of PostgreSQL servers."""
+"""The checks of PostgreSQL."""

@@ -1,4 +1,4 @@
-"""What the clients of a PostgreSQL server do."""
+"""The activity of a PostgreSQL server's clients."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -25,11 +25,11 @@ from opscheck.systems.postgres.thresholds import MOST, Value, add_violated, viol
 _TRANSACTION_TIMEOUT_SINCE = 170_000
 
 Limits: TypeAlias = dict[str, Graded[Duration]]
-"""The ways to say how long a session has taken that have a limit."""
+"""The limits by clock: query, transaction, idle in transaction."""
 
 
 class Took(NamedTuple):
-    """How long a session has taken, in one of these ways."""
+    """The time that a session has taken, by one clock."""
 
     session: Session
     clock: str
@@ -64,7 +64,7 @@ def test_no_client_takes_too_long(expectation: PostgresActivity, observe: Observ
 
 
 def _took(answer: ActivityAnswer, limits: Limits) -> Iterator[Took]:
-    """What has a limit, of each session."""
+    """The times with a limit, of each session."""
     for session in _once_each(answer.sessions):
         starts = {
             # Not xact_start: the transaction may have worked until a moment ago.
@@ -78,7 +78,7 @@ def _took(answer: ActivityAnswer, limits: Limits) -> Iterator[Took]:
 
 
 def _measure_allowed(allow: Iterable[Allowed], took: Sequence[Took], findings: Findings) -> None:
-    """What each entry of `allow` leaves out, where it leaves out anything."""
+    """The sessions that each entry of `allow` excludes."""
     for entry in allow:
         left_out = [one for one in took if entry.covers(one.session) and entry.lets(one.seconds)]
         if left_out:
@@ -88,7 +88,7 @@ def _measure_allowed(allow: Iterable[Allowed], took: Sequence[Took], findings: F
 
 
 def _judge_sessions(answer: ActivityAnswer, limits: Limits, judged: Iterable[Took], findings: Findings) -> None:
-    """The sessions that break a limit: the worst first, then the longest."""
+    """The sessions beyond a limit: the worst first, then the longest."""
     broken = []
     for _, group in groupby(judged, key=lambda one: one.session.pid):
         took = {one.clock: one for one in group}
@@ -99,9 +99,9 @@ def _judge_sessions(answer: ActivityAnswer, limits: Limits, judged: Iterable[Too
     more = len(broken) - MOST
     others = [f"{counted(more, 'more session')} beyond a limit"] if more > 0 else []
     for (session, _, start, _), values in broken[:MOST]:
-        told = {"application": session.application, "role": session.role, "database": session.database}
+        named = {"application": session.application, "role": session.role, "database": session.database}
         add_violated(
-            findings.on(describe(session), pid=session.pid, **{name: value for name, value in told.items() if value}),
+            findings.on(describe(session), pid=session.pid, **{name: value for name, value in named.items() if value}),
             values,
             since=start,
             evidence=(statement(session), current_state(session, answer.at), _held(session), *others),
@@ -127,18 +127,18 @@ def _remedies(answer: ActivityAnswer, session: Session, clocks: list[str]) -> tu
 def _require_all(expectation: PostgresActivity, answer: ActivityAnswer, limits: Limits) -> None:
     """Raises CouldNotObserve when a session that cannot be judged may have taken too long."""
     if answer.silent:
-        text = f"what the sessions of {', '.join(answer.silent)} do is not told: track_activities is off for them"
-        advice = "set track_activities = on, for these roles, their databases and the server"
+        text = f"the activity of {', '.join(answer.silent)} is hidden: track_activities is off"
+        advice = "set track_activities = on for these roles, their databases and the server"
         problem = Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
         raise CouldNotObserve(expectation.activity, problem)
     unseen = answer.total - len(answer.sessions)
     if unseen > 0 and _may_violate(answer, limits):
-        text = f"{unseen} more sessions were not looked at, and may take too long too"
+        text = f"{counted(unseen, 'more session')} not read, and possibly beyond a limit"
         raise CouldNotObserve(expectation.activity, Problem(kind=ProblemKind.UNSUPPORTED, text=text))
 
 
 def _may_violate(answer: ActivityAnswer, limits: Limits) -> bool:
-    """Whether a session that began after the last one may break a limit: none of its clocks began before."""
+    """True if a session that began after the last one may exceed a limit: none of its clocks began before."""
     youngest = answer.sessions[-1]
     starts = [start for start in (youngest.xact_start, youngest.query_start) if start is not None]
     age = seconds(min(starts), answer.at) if starts else float("inf")
@@ -146,7 +146,7 @@ def _may_violate(answer: ActivityAnswer, limits: Limits) -> bool:
 
 
 def _once_each(sessions: Iterable[Session]) -> list[Session]:
-    """Without the parallel workers whose leader is there: both run one query."""
+    """Without parallel workers whose leader is listed: both run one query."""
     every = list(sessions)
     clients = [one for one in every if one.kind == CLIENT]
     pids, starts = {one.pid for one in clients}, {one.query_start for one in clients}

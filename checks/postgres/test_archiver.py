@@ -17,7 +17,7 @@ def test_wal_reaches_the_archive(expectation: PostgresArchiver, observe: Observe
     """
     The WAL archive is complete and up to date.
 
-    WAL that is not archived is lost with the server, whatever base backups exist. WAL that cannot be archived stays on
+    WAL that is not archived is lost with the server, in spite of base backups. WAL that cannot be archived stays on
     the server until the disk is full and the server stops.
     """
     answer = observe(expectation.archiver)
@@ -35,14 +35,14 @@ def test_wal_reaches_the_archive(expectation: PostgresArchiver, observe: Observe
 
 def must_archive(expectation: PostgresArchiver, answer: Archiving) -> None:
     """
-    Raises CouldNotObserve for a standby that leaves archiving to its primary.
+    Raise CouldNotObserve for a standby that leaves archiving to its primary.
 
-    Where archive_mode is off it would not archive as a primary either, unless the policy says that this is meant.
+    With archive_mode off it would not archive as a primary either, so it is judged unless the policy skips standbys.
     """
     leaves = answer.archive_mode == "on" or (answer.archive_mode == "off" and expectation.on_standby == "skip")
     if answer.standby and leaves:
-        text = f"this is a standby, and with archive_mode {answer.archive_mode} it archives nothing"
-        advice = "name the primary in the target's dsn (target_session_attrs=read-write), or skip with `on_standby`"
+        text = f"standby with archive_mode {answer.archive_mode}: it archives nothing"
+        advice = "name the primary in the target's dsn (target_session_attrs=read-write), or set `on_standby: skip`"
         raise CouldNotObserve(expectation.archiver, Problem(kind=ProblemKind.ABSENT, text=text, advice=advice))
 
 
@@ -54,8 +54,7 @@ def _judge_waiting(expectation: PostgresArchiver, answer: Archiving, findings: F
         "remedies": (SHOW_ARCHIVER, *queue.remedies),
         "facts": queue.facts,
     }
-    what = "finished WAL waits for the archive"
-    findings.grade(what, queue.seconds, expectation.waiting, detail=queue.detail, **parts)
+    findings.grade("longest wait of a WAL file", queue.seconds, expectation.waiting, detail=queue.detail, **parts)
     findings.grade("WAL files waiting", answer.waiting, expectation.backlog, detail=queue.detail, **parts)
 
 

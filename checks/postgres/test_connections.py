@@ -27,22 +27,22 @@ _EVIDENCE = 5
 
 @dataclass(frozen=True)
 class Slots:
-    """Connections that are counted against one limit."""
+    """Connections that count against one limit."""
 
     subject: str
     used: int
     usable: int
     free: int
-    """How many more can be opened; never negative."""
+    """Number of free connections; never negative."""
     detail: str
-    """What the numbers are made of."""
+    """The numbers in words."""
     holders: tuple[Holder, ...]
     limited: RefusedBy
-    """What the limit belongs to."""
+    """The owner of the limit."""
     limit: dict[str, Fact]
     """The role or database with the limit, as a fact; empty for the server's."""
     named: bool = True
-    """False for a limit that the policy does not name, and that is judged because it is there."""
+    """False for a limit that the policy does not name, which is judged because it exists."""
 
     @property
     def share(self) -> Percentage:
@@ -67,7 +67,7 @@ def test_clients_can_connect(expectation: PostgresConnections, observe: Observe,
 
 
 def _judge_refusal(expectation: PostgresConnections, answer: SessionsAnswer, findings: Findings) -> None:
-    """That the server refuses opscheck. Raises CouldNotObserve for a limit that is not the judged one."""
+    """The refusal of opscheck's connection. Raises CouldNotObserve for a limit that is not judged."""
     met = answer.refusal
     if met is None:
         return
@@ -101,7 +101,7 @@ def _about(expectation: PostgresConnections, slots: Slots) -> dict[str, Any]:
 
 
 def _judge_walsenders(expectation: PostgresConnections, occupancy: Occupancy | None, findings: Findings) -> None:
-    """The places of walsenders, unless they could not be counted, or one role or database is meant."""
+    """The walsenders, unless they could not be counted, or one role or database is judged."""
     meant = expectation.walsenders is not None or (expectation.role is None and expectation.database is None)
     if occupancy is None or not meant:
         return
@@ -127,14 +127,14 @@ def facts(expectation: PostgresConnections, used: int, usable: int, holders: Seq
 
 def connection_slots(expectation: PostgresConnections, answer: SessionsAnswer) -> list[Slots]:
     """
-    The limits that connections are held to: the named role's or database's, else the server's and every other.
+    The limits on connections: of the named role or database, otherwise of the server and of every role and database.
 
-    Empty when not one connection was left. Raises CouldNotObserve when the numbers would not be true.
+    Empty when no connection was left. Raises CouldNotObserve when the numbers would be wrong.
     """
     occupancy = answer.occupancy
     if occupancy is None:
         if answer.refusal is None:
-            text = "the answer says neither how many are connected nor that one was refused"
+            text = "the answer contains neither connections nor a refusal"
             raise CouldNotObserve(expectation.sessions, Problem(kind=ProblemKind.UNREADABLE, text=text))
         return []
     kinds = (
@@ -150,11 +150,11 @@ def connection_slots(expectation: PostgresConnections, answer: SessionsAnswer) -
 
 def _server(expectation: PostgresConnections, occupancy: Occupancy) -> Slots:
     kept = occupancy.max_connections - occupancy.usable
-    detail = f"{occupancy.used} of {occupancy.usable}, {kept} more are reserved"
+    detail = f"{occupancy.used} of {occupancy.usable}, {kept} more reserved"
     free = max(0, occupancy.usable - occupancy.used)
     if not free:
         way = "as a superuser" if occupancy.is_superuser else "through a reserved connection"
-        detail += f"; clients are refused, opscheck got in {way}"
+        detail += f"; clients are refused, opscheck connected {way}"
     return Slots(
         subject=expectation.server,
         used=occupancy.used,
@@ -171,14 +171,14 @@ def _find(expectation: PostgresConnections, kind: RefusedBy, name: str, shares: 
     for share in shares:
         if share.name == name:
             return share
-    text, advice = f"there is no {kind} {name}", f"name one that exists in `{kind}`"
+    text, advice = f"{kind} {name} does not exist", f"name an existing {kind} in `{kind}`"
     raise CouldNotObserve(expectation.sessions, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
 
 
 def _share(occupancy: Occupancy, kind: RefusedBy, share: Share, *, named: bool = True) -> Slots:
-    """What counts against the limit of one role or one database."""
+    """The connections that count against the limit of one role or database."""
     usable = occupancy.usable if share.limit is None else share.limit
-    whose = "the server's limit, it has none of its own" if share.limit is None else "its own limit"
+    whose = "the server's limit" if share.limit is None else "its own limit"
     return Slots(
         subject=f"{kind} {share.name}",
         used=share.used,
@@ -194,7 +194,7 @@ def _share(occupancy: Occupancy, kind: RefusedBy, share: Share, *, named: bool =
 
 
 def _percent(used: int, usable: int) -> Percentage:
-    """The used part; a limit of 0 is used up."""
+    """The used share; a limit of 0 is fully used."""
     return Percentage(100.0 * used / usable if usable > 0 else 100.0)
 
 
@@ -203,7 +203,7 @@ def _lines(holders: Sequence[Holder]) -> list[str]:
 
 
 def _line(holder: Holder) -> str:
-    application = holder.application or "an application without a name"
+    application = holder.application or "an unnamed application"
     client = holder.client or "a Unix socket"
     state = holder.state or "state unknown"
     return f"{holder.count} by {application} as {holder.role} to {holder.database} from {client}, {state}"

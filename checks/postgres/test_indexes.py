@@ -8,6 +8,7 @@ from opscheck import ByteSize, Findings, Observe, Remedy
 from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_bytes, format_duration
+from opscheck.core.words import counted
 from opscheck.systems.postgres.databases import DatabaseQuery, each_database, in_psql
 from opscheck.systems.postgres.indexes import (
     DROP,
@@ -30,7 +31,7 @@ _TIME = "%Y-%m-%d %H:%M:%S %Z"
 Answer: TypeAlias = InvalidIndexes | DuplicateIndexes | UnusedIndexes
 
 
-def test_indexes_serve(expectation: PostgresIndexes, observe: Observe, findings: Findings) -> None:
+def test_indexes_are_valid_and_used(expectation: PostgresIndexes, observe: Observe, findings: Findings) -> None:
     """
     Every index is valid, unique in purpose, and used.
 
@@ -66,7 +67,7 @@ def _judge(
             doubt = _no_index(answer.database)
         if doubt is not None:
             doubts.append(CouldNotObserve(query, doubt))
-    # One index in any database, and databases without are no doubt.
+    # With an index in any database, databases without one are not a problem.
     doubts = [why for why in doubts if not indexes or why.problem.kind is not ProblemKind.ABSENT]
     if doubts:
         raise doubts[0]
@@ -81,9 +82,9 @@ def _invalid(expectation: PostgresIndexes, answer: InvalidIndexes, findings: Fin
         yield found(
             findings,
             severity,
-            observed=f"invalid, and nobody is building it ({format_bytes(one.bytes)}, of table {one.table})",
-            expected=f"at most {limit.limit(answer.total)} invalid indexes, this database has {answer.total}",
-            evidence=("a REINDEX CONCURRENTLY that failed left it behind",) if one.leftover else (),
+            observed=f"invalid, and not being built ({format_bytes(one.bytes)}, table {one.table})",
+            expected=f"{limit.comparator} {limit.limit(answer.total)} invalid indexes (found {answer.total})",
+            evidence=("leftover of a failed REINDEX CONCURRENTLY",) if one.leftover else (),
             **_about(answer, one, DROP if one.leftover else REBUILD),
         )
 
@@ -94,21 +95,21 @@ def _duplicates(expectation: PostgresIndexes, answer: DuplicateIndexes, findings
         if one.constraint:
             table = {"table_schema": one.table_schema, "table": one.table_name}
             about = _about(answer, one, DROP_CONSTRAINT, constraint=one.constraint, **table)
-        detail = f"{one.same_as} does the same for table {one.table}"
-        evidence = (f"constraint {one.constraint} stands on it",) if one.constraint else ()
+        detail = f"same as {one.same_as} of table {one.table}"
+        evidence = (f"constraint {one.constraint} uses it",) if one.constraint else ()
         size, limit = ByteSize(one.bytes), expectation.duplicates
         yield graded(findings, "duplicate index", size, limit, detail=detail, evidence=evidence, **about)
 
 
 def _unused(expectation: PostgresIndexes, answer: UnusedIndexes, findings: Findings) -> Iterator[Case]:
     for one in answer.found:
-        last = f"last used {one.last_scan:{_TIME}}" if one.last_scan else "not used since the server counts"
+        last = f"last used {one.last_scan:{_TIME}}" if one.last_scan else "not used since the counters began"
         yield graded(
             findings,
             "unused index",
             ByteSize(one.bytes),
             expectation.unused,
-            detail=f"of table {one.table}, {last}",
+            detail=f"table {one.table}, {last}",
             since=one.last_scan or answer.counted_since,
             evidence=_elsewhere(answer),
             **_about(answer, one, DROP_PARTITIONED if one.partitioned else DROP),
@@ -116,14 +117,14 @@ def _unused(expectation: PostgresIndexes, answer: UnusedIndexes, findings: Findi
 
 
 def _about(answer: Answer, index: Index, remedy: Remedy, **facts: str) -> dict[str, Any]:
-    """Its subject, and what to do where psql can connect to the database."""
+    """Its subject, and its remedy where psql can connect to the database."""
     known = facts or {"schema": index.schema, "index": index.name}
     subject = f"{index.sql_name} in database {answer.database}"
     return {"subject": subject, **in_psql(answer.database, remedy, **known)}
 
 
 def _unproven(expectation: PostgresIndexes, answer: Answer) -> Problem | None:
-    """Why the counters of a server prove nothing for so long a time."""
+    """The problem if the server's counters prove nothing for the required time."""
     if not isinstance(answer, UnusedIndexes):
         return None
     if not answer.counts:
@@ -131,28 +132,27 @@ def _unproven(expectation: PostgresIndexes, answer: Answer) -> Problem | None:
         return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice="set track_counts = on, and reload")
     if answer.counted_since is None:
         return None
-    counted = (answer.clock - answer.counted_since).total_seconds()
-    if counted >= expectation.unused_for:
+    age = (answer.clock - answer.counted_since).total_seconds()
+    if age >= expectation.unused_for:
         return None
     text = (
-        f"database {answer.database} has counted for {format_duration(counted)} only, since "
-        f"{answer.counted_since:{_TIME}} (a new server, a crash or a reset): what was not used in "
-        f"{expectation.unused_for} cannot be told"
+        f"counters of database {answer.database} began {format_duration(age)} ago, at "
+        f"{answer.counted_since:{_TIME}} (a new server, a crash or a reset); {expectation.unused_for} are needed"
     )
-    left = format_duration(expectation.unused_for - counted)
-    advice = f"look again in {left}, or give a shorter `unused_for`"
+    left = format_duration(expectation.unused_for - age)
+    advice = f"run again in {left}, or set a shorter `unused_for`"
     return Problem(kind=ProblemKind.FIRST_SAMPLE, text=text, advice=advice)
 
 
 def _no_index(database: str) -> Problem:
-    text = f"there is no index in database {database}"
+    text = f"database {database} has no indexes"
     return Problem(kind=ProblemKind.ABSENT, text=text, advice="name the databases that have indexes in `databases`")
 
 
 def _elsewhere(answer: UnusedIndexes) -> tuple[str, ...]:
-    """Where else to look before an index is dropped: counters are never replicated."""
+    """Other servers to check before an index is dropped: counters are not replicated."""
     if answer.standby:
-        return ("this is a standby: its primary, and other replicas, have counters of their own",)
+        return ("standby: its primary and other replicas have their own counters",)
     if answer.standbys:
-        return (f"replicas have counters of their own, and {answer.standbys} stream from this server: ask there too",)
+        return (f"counters are not replicated: check {counted(answer.standbys, 'replica')} too",)
     return ()

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from opscheck import Findings, Observe, Remedy
 from opscheck.core.remedy import Fact
 from opscheck.core.units import Duration, Percentage, format_duration
+from opscheck.core.words import counted
 from opscheck.systems.postgres.locks import (
     CANCEL,
     LOCK_TIMEOUT,
@@ -30,13 +31,13 @@ from opscheck.systems.postgres.thresholds import MOST, Value, add_violated, viol
 _MOST_IN_EVIDENCE = 5
 _IN_TABLES = frozenset({"relation", "page", "tuple"})
 _UNNAMED = ""
-"""A prepared transaction that came or went while the server was queried."""
+"""A prepared transaction that began or ended during the query."""
 
 Node: TypeAlias = int | str
 """A process by its pid, or a prepared transaction by its gid."""
 
 
-def test_nobody_waits_long_for_a_lock(expectation: PostgresLocks, observe: Observe, findings: Findings) -> None:
+def test_lock_waits_are_within_the_limit(expectation: PostgresLocks, observe: Observe, findings: Findings) -> None:
     """
     No session waits long for a lock.
 
@@ -54,7 +55,7 @@ def test_nobody_waits_long_for_a_lock(expectation: PostgresLocks, observe: Obser
 
 
 def _judge_prepared(expectation: PostgresLocks, answer: LocksAnswer, findings: Findings) -> None:
-    others = _others(answer.prepared_total, "transactions are prepared")
+    others = _others(answer.prepared_total, "prepared transaction")
     for one in answer.prepared[:MOST]:
         here = findings.on(f"prepared transaction {one.gid}", gid=one.gid, database=one.database)
         here.grade(
@@ -77,7 +78,7 @@ def _judge_table(expectation: PostgresLocks, answer: LocksAnswer, findings: Find
         "lock table used",
         share(table),
         expectation.lock_table,
-        detail=f"{table.objects} objects are locked, {table.pairs} times, and there is room for {table.places}: "
+        detail=f"{table.objects} objects with {table.pairs} locks, room for {table.places} objects: "
         f"max_locks_per_transaction {table.max_locks_per_transaction}",
         evidence=largest_holders(answer),
         remedies=(SHOW_LOCKS, RAISE_MAX_LOCKS) if holder else (RAISE_MAX_LOCKS,),
@@ -86,14 +87,14 @@ def _judge_table(expectation: PostgresLocks, answer: LocksAnswer, findings: Find
 
 
 def share(table: LockTable) -> Percentage:
-    """How much of the lock table is used: of its places for objects, or of those for holders, whichever is more."""
+    """The used share of the lock table: of its slots for objects or of those for holders, the larger one."""
     if table.places <= 0:
         return Percentage(100.0)
     return Percentage(100.0 * max(table.objects / table.places, table.pairs / (2 * table.places)))
 
 
 def largest_holders(answer: LocksAnswer) -> Iterator[str]:
-    """The processes with most of the lock table, a line each."""
+    """The processes with the most locks, one line each."""
     sessions = _by_pid(answer)
     for holder in answer.table.largest:
         name = "prepared transactions" if holder.pid is None else _name(holder.pid, sessions)
@@ -101,14 +102,14 @@ def largest_holders(answer: LocksAnswer) -> Iterator[str]:
 
 
 def _judge_roots(expectation: PostgresLocks, answer: LocksAnswer, findings: Findings) -> None:
-    """The roots that too many wait behind, or for too long: the worst first, then the one with the longest wait."""
+    """The roots with too many or too long waits: the worst first, then the longest wait."""
     found = roots(_graph(answer))
     # Sessions beyond the list wait too: at worst all of them for the root with the most behind it.
     more, known = answer.waiting - len(answer.waiters), _by_pid(answer)
     every = [_Blocked(expectation, answer, known, root, 0 if number else more) for number, root in enumerate(found)]
     broken = [(one, values) for one in every if (values := one.violated())]
     broken.sort(key=lambda pair: (pair[1][0].severity, -pair[0].longest))
-    others = _others(len(broken), "have sessions waiting behind them")
+    others = _others(len(broken), "root")
     for one, values in broken[:MOST]:
         remedies, facts = one.ending()
         add_violated(
@@ -123,7 +124,7 @@ def _judge_roots(expectation: PostgresLocks, answer: LocksAnswer, findings: Find
 
 
 def _graph(answer: LocksAnswer) -> dict[Node, set[Node]]:
-    """Each waiter, and whom it waits for; the workers of a parallel query are one with their leader."""
+    """Each waiter with its blockers; the workers of a parallel query count as their leader."""
     process = {one.pid: _process(one) for one in answer.waiters}
     graph: dict[Node, set[Node]] = {}
     for waiter in answer.waiters:
@@ -136,23 +137,23 @@ def _graph(answer: LocksAnswer) -> dict[Node, set[Node]]:
 
 @dataclass(frozen=True)
 class Root:
-    """Those whom the same processes wait for in the end: ending one alone may not be enough."""
+    """The root blockers of the same waiters: ending one of them may not be enough."""
 
     nodes: tuple[Node, ...]
     waiters: frozenset[Node]
-    """All that wait for them, directly or behind others."""
+    """All direct and indirect waiters."""
 
     @property
     def is_cycle(self) -> bool:
-        """Whether they wait for each other: a deadlock that the server has not ended yet."""
+        """True if they wait for each other: a deadlock that the server has not ended yet."""
         return bool(self.waiters.intersection(self.nodes))
 
 
 def roots(waits_for: Mapping[Node, AbstractSet[Node]]) -> list[Root]:
-    """The roots of a graph from each waiter to whom it waits for; those with the most behind them first."""
+    """The roots of a graph from waiters to blockers; the root with the most waiters first."""
     edges = {waiter: blockers - {waiter} for waiter, blockers in waits_for.items() if blockers - {waiter}}
     beyond = {waiter: _reached(edges, waiter) for waiter in edges}
-    # From the end of every chain one gets nowhere, or back.
+    # From a root every path ends, or leads back to it.
     ends = {
         node
         for reached in beyond.values()
@@ -185,7 +186,7 @@ class _Blocked:
     sessions: Mapping[Node, Session]
     root: Root
     unlisted: int
-    """How many more wait behind it than are known one by one."""
+    """Number of further waiters, beyond the listed ones."""
 
     @cached_property
     def waiters(self) -> tuple[Waiter, ...]:
@@ -203,7 +204,7 @@ class _Blocked:
     def violated(self) -> list[Value]:
         exact = all(one.is_exact for one in self.waiters)
         wait = "" if exact else f"at most {format_duration(self.longest)}"
-        count = f"{self.count} ({self.unlisted} of them were not looked at one by one)" if self.unlisted else ""
+        count = f"{self.count} ({self.unlisted} of them not listed)" if self.unlisted else ""
         return violated(
             Value("longest wait", self.longest, self.expectation.waiting, Duration.unit, wait),
             Value("sessions waiting", self.count, self.expectation.waiters, text=count),
@@ -218,21 +219,21 @@ class _Blocked:
 
     @property
     def since(self) -> datetime | None:
-        """Since when the longest waits, where that is known."""
+        """The start of the longest wait, if known."""
         return next((one.since for one in self.waiters if one.is_exact), None)
 
     def evidence(self) -> Iterator[str]:
-        """What the root does, and who waits."""
+        """The activity of the root, and the waiters."""
         for node in self.root.nodes[:_MOST_IN_EVIDENCE]:
             session = self.sessions.get(node)
             if session is not None:
                 yield f"pid {session.pid}: {current_state(session, self.answer.at)}; {statement(session)}"
         yield from map(self._wait, self.waiters[:_MOST_IN_EVIDENCE])
         if self.count > _MOST_IN_EVIDENCE:
-            yield f"and {self.count - _MOST_IN_EVIDENCE} more wait"
+            yield f"and {self.count - _MOST_IN_EVIDENCE} more waiting"
 
     def ending(self) -> tuple[tuple[Remedy, ...], dict[str, Fact]]:
-        """What ends the root by what it is, and the values for that; nothing where there are several."""
+        """The remedies that end the root, and their facts; nothing for several roots."""
         node, *others = self.root.nodes
         if others:
             return (), {}
@@ -283,7 +284,7 @@ def _waited(answer: LocksAnswer, waiter: Waiter) -> float:
 
 
 def _lock(waiter: Waiter) -> str:
-    # Who wants to change a row waits for the transaction that changed it last.
+    # A session that wants to change a row waits for the transaction that changed it last.
     what = "a transaction" if waiter.locktype == "transactionid" else waiter.locktype
     if waiter.locktype in _IN_TABLES:
         table = waiter.relation or "a table of another database"
@@ -292,4 +293,4 @@ def _lock(waiter: Waiter) -> str:
 
 
 def _others(count: int, what: str) -> list[str]:
-    return [f"{count - MOST} more {what}"] if count > MOST else []
+    return [counted(count - MOST, f"more {what}")] if count > MOST else []

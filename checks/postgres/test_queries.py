@@ -1,4 +1,4 @@
-"""The statements that a PostgreSQL server executes."""
+"""The statements of a PostgreSQL server."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,17 +24,17 @@ from opscheck.systems.postgres.queries import (
 
 _GENERIC_PLAN_SINCE = 160_000
 _TEXT_OF_EVIDENCE = 120
-_NO_TEXT = "its text is not known"
+_NO_TEXT = "text unknown"
 
 
 class Executed(NamedTuple):
-    """What one statement took in the interval."""
+    """The calls and execution time of one statement in the interval."""
 
     counts: StatementCounts
     calls: int
     seconds: float
     share: Percentage
-    """Of the time of all that clients executed."""
+    """Of the total execution time of all clients."""
     text: str
 
     @property
@@ -49,23 +49,23 @@ class Executed(NamedTuple):
 
 @dataclass(frozen=True)
 class Workload:
-    """What a server executed in the interval."""
+    """The statements of a server in the interval."""
 
     over: Interval[StatementCounters]
     statements: tuple[Executed, ...]
-    """What is to be judged, the most execution time first."""
+    """The judged statements, the most execution time first."""
     seconds: float
-    """The time of all that clients executed, utility statements with it, what functions executed not counted twice."""
+    """Total execution time of all clients, utility statements included; time inside functions counts once."""
     incomparable: tuple[StatementCounts, ...]
-    """Statements whose time in the interval is unknown: the earlier answer had no room for them."""
+    """Statements whose time in the interval is unknown, because the earlier answer omitted them."""
 
 
 def test_statements_are_fast(expectation: PostgresQueries, observe: Observe, findings: Findings) -> None:
     """
     Statements stay within their time limits.
 
-    A statement that became slow, after a deployment or because its table grew, holds a connection and the processors
-    longer each time, until everything else waits.
+    A statement can become slow after a deployment, or because its table grew. It then holds a connection and the
+    processors longer, until everything else waits.
     """
     done = _workload(expectation, observe)
     findings.measure("statements", len(done.statements))
@@ -86,8 +86,8 @@ def _judge_statement(
     here = findings.on(
         one.subject, queryid=str(counts.queryid), extension_schema=now.extension_schema, database=counts.database
     )
-    spent = f"{counted(one.calls, 'call')} {done.over.text}, {format_duration(one.seconds)} in all, {one.share} of all"
-    # psql takes a name with `=` or `://` for a connection string.
+    spent = f"{counted(one.calls, 'call')} {done.over.text}, {format_duration(one.seconds)}, {one.share} of all time"
+    # psql reads a name with `=` or `://` as a connection string.
     has_plan = now.server_version >= _GENERIC_PLAN_SINCE and connectable(counts.database)
     remedies = (SHOW_STATEMENT, EXPLAIN) if has_plan else (SHOW_STATEMENT,)
     mean = expectation.mean if one.calls >= expectation.min_calls else None
@@ -102,14 +102,14 @@ def _judge_statement(
 
 
 def _judge_load(expectation: PostgresQueries, done: Workload, findings: Findings) -> None:
-    """How many sessions execute at a time. Raises CouldNotObserve where the length of a lifetime is not known."""
+    """The mean number of executing sessions. Raises CouldNotObserve where the interval's length is unknown."""
     if expectation.load is None:
         return
     if done.over.seconds is None:
-        text = "since when pg_stat_statements counts is not known before PostgreSQL 14"
+        text = "the start of pg_stat_statements' counters is unknown before PostgreSQL 14"
         raise _unsupported(expectation, text, "leave out `first_sample: lifetime`, or `load`")
     findings.grade(
-        "sessions that execute",
+        "sessions executing",
         done.seconds / max(done.over.seconds, 1.0),
         expectation.load,
         detail=f"on average, {done.over.text}",
@@ -119,13 +119,13 @@ def _judge_load(expectation: PostgresQueries, done: Workload, findings: Findings
 
 
 def _judge_evictions(expectation: PostgresQueries, done: Workload, findings: Findings) -> None:
-    """How often statements were forgotten. Raises CouldNotObserve where that is not counted."""
+    """The number of evictions. Raises CouldNotObserve where they are not counted."""
     if expectation.evictions is None:
         return
     now, earlier = done.over.now.evictions, done.over.earlier.evictions if done.over.earlier else 0
     if now is None or earlier is None:
         advice = "leave out `evictions`, or ALTER EXTENSION pg_stat_statements UPDATE on PostgreSQL 14 or later"
-        raise _unsupported(expectation, "evictions are counted by pg_stat_statements 1.9 and later", advice)
+        raise _unsupported(expectation, "evictions need pg_stat_statements 1.9 or later", advice)
     findings.grade(
         "evictions of statements",
         max(0, now - earlier),
@@ -137,20 +137,20 @@ def _judge_evictions(expectation: PostgresQueries, done: Workload, findings: Fin
 
 
 def _require_all(expectation: PostgresQueries, done: Workload) -> None:
-    """Raises CouldNotObserve when a statement that could not be judged may be over a limit."""
+    """Raises CouldNotObserve when a statement that was not judged may exceed a limit."""
     now, least = done.over.now, _least_that_violates(expectation)
     text = ""
     if now.left_out_below is not None and now.left_out_below > least:
-        text = f"{now.found - len(now.statements)} more statements are counted than were read"
+        text = f"{counted(now.found - len(now.statements), 'statement')} not read"
     elif unknown := [one for one in done.incomparable if one.milliseconds > least]:
-        text = f"{len(unknown)} statements were left out of the earlier sample"
+        text = f"{counted(len(unknown), 'statement')} not in the earlier sample"
     if text:
         advice = "raise `min_calls` or `share_above`, or lower pg_stat_statements.max"
-        raise _unsupported(expectation, f"{text}, and may be over a limit", advice)
+        raise _unsupported(expectation, f"{text}, and possibly beyond a limit", advice)
 
 
 def _least_that_violates(expectation: PostgresQueries) -> float:
-    """A statement that has executed for less than this, in milliseconds, keeps every limit on statements."""
+    """The execution time, in milliseconds, below which a statement is within every limit."""
     least = [min(values(expectation.mean)) * expectation.min_calls] if expectation.mean is not None else []
     if expectation.share is not None:
         least.append(float(expectation.share_above))
@@ -158,7 +158,7 @@ def _least_that_violates(expectation: PostgresQueries) -> float:
 
 
 def _workload(expectation: PostgresQueries, observe: Observe) -> Workload:
-    """What the server executed since the earlier run. Raises CouldNotObserve."""
+    """The statements since the earlier run. Raises CouldNotObserve."""
     over = interval(expectation, expectation.counters, observe)
     texts = {_place(one): one for one in observe(expectation.texts).texts}
     took, incomparable = _differences(over)
@@ -178,7 +178,7 @@ def _workload(expectation: PostgresQueries, observe: Observe) -> Workload:
 def _differences(
     over: Interval[StatementCounters],
 ) -> tuple[list[tuple[StatementCounts, int, float]], list[StatementCounts]]:
-    """Calls and seconds of each statement in the interval, and the statements of which that is not known."""
+    """Calls and seconds of each statement in the interval, and the statements without known values."""
     before = {_key(one): one for one in over.earlier.statements} if over.earlier else {}
     cut = over.earlier is not None and over.earlier.left_out_below is not None
     took: list[tuple[StatementCounts, int, float]] = []
@@ -199,12 +199,12 @@ def _key(counts: StatementCounts) -> tuple[str, str, int, bool]:
 
 
 def _place(one: StatementCounts | StatementText) -> tuple[str, int]:
-    """Where the text of a statement is looked up: an id means something in its database alone."""
+    """The key of a statement's text: a queryid is only unique within its database."""
     return one.database, one.queryid
 
 
 def _was_reset(earlier: StatementCounts, now: StatementCounts) -> bool:
-    """It was evicted, or reset, and counted from nothing since."""
+    """True if its counters restarted, by an eviction or a reset."""
     return now.since != earlier.since or now.calls < earlier.calls or now.milliseconds < earlier.milliseconds
 
 

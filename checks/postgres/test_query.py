@@ -1,4 +1,4 @@
-"""What a team expects of its own tables."""
+"""The results of a team's own SELECT statements."""
 
 import math
 from functools import partial
@@ -17,7 +17,7 @@ _NAMELESS = "?column?"
 Remedies: TypeAlias = tuple[Remedy, ...]
 
 
-def test_the_statement_yields_what_it_should(expectation: PostgresQuery, observe: Observe, findings: Findings) -> None:
+def test_result_is_within_its_limits(expectation: PostgresQuery, observe: Observe, findings: Findings) -> None:
     """
     The result of a custom SELECT is within its limits.
 
@@ -72,7 +72,7 @@ def _judge_emptiness(expectation: PostgresQuery, answer: Selected, findings: Fin
 
 
 def _facts(expectation: PostgresQuery, answer: Selected) -> dict[str, str]:
-    """The values of the command that shows the same."""
+    """The facts of the command that runs the statement."""
     facts = {"database": answer.database} if connectable(answer.database) else {}
     if "--" not in expectation.sql or "\n" not in expectation.sql:
         facts["statement"] = " ".join(line.strip() for line in expectation.sql.splitlines())
@@ -80,19 +80,19 @@ def _facts(expectation: PostgresQuery, answer: Selected) -> dict[str, str]:
 
 
 def _no_number(answer: Selected) -> Problem | None:
-    """What is there instead of one number; None where it is there."""
+    """The problem if the result is not exactly one number; None if it is."""
     first = answer.values[0] if answer.values else None
     if len(answer.values) > 1:
-        what, advice = "several rows", "write a statement that yields one, or judge `rows_at_most`"
+        what, advice = "several rows", "write a statement that returns one row, or use `rows_at_most`"
     elif not answer.values:
-        what, advice = "no row", "write a statement that always yields one, such as SELECT count(*)"
+        what, advice = "no row", "write a statement that always returns one row, such as SELECT count(*)"
     elif first is None:
-        what, advice = "NULL", "write coalesce(…, 0) where nothing means 0"
+        what, advice = "NULL", "write coalesce(…, 0) if NULL means 0"
     elif not math.isfinite(float(first)):
-        what, advice = first, "write a statement that yields a finite one"
+        what, advice = first, "write a statement that returns a finite number"
     else:
         return None
-    text = f"sql yields {what} in database {answer.database}, where one number is judged"
+    text = f"sql returns {what} instead of one number in database {answer.database}"
     return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
 
 
@@ -101,7 +101,7 @@ def _row_count(answer: Selected) -> str:
 
 
 def _more_rows(answer: Selected) -> str:
-    """How many rows have no finding of their own; empty when all have."""
+    """The number of rows without a finding of their own; empty when all have one."""
     left = max(0, answer.count - MOST)
     if answer.more:
         return f"more than {left} more rows" if left else "more rows"

@@ -33,7 +33,7 @@ from opscheck.systems.postgres.replication import (
 )
 
 _EVIDENCE = 10
-_BY_ITS_CLOCK = "replies are dated by the replica's clock: one that is slow looks the same"
+_BY_ITS_CLOCK = "replies have the time of the replica's clock: a slow clock looks the same"
 _SUGGESTED = ByteSize(20_000_000_000)
 _MEGABYTE = 2**20
 _WILD = frozenset("*?[")
@@ -41,15 +41,17 @@ _FOR_SLOT = (SHOW_SLOT, DROP_SLOT)
 
 
 class Inactive(NamedTuple):
-    """For how long a slot has had no consumer."""
+    """The time that a slot has had no consumer."""
 
     at_least: Duration
     at_most: Duration | None
-    """None where no run saw it with one; the same as `at_least` where the server shows it."""
+    """None if no run saw it with a consumer; equal to `at_least` where the server reports it."""
     since: datetime | None
 
 
-def test_replicas_are_there_and_near(expectation: PostgresReplication, observe: Observe, findings: Findings) -> None:
+def test_replicas_are_connected_and_current(
+    expectation: PostgresReplication, observe: Observe, findings: Findings
+) -> None:
     """
     Replicas are connected and within the lag limits, and no slot retains too much WAL.
 
@@ -81,7 +83,7 @@ def _judge_replication(expectation: PostgresReplication, observe: Observe, findi
 def _judge_number(
     expectation: PostgresReplication, answer: Replication, replicas: list[Replica], findings: Findings
 ) -> None:
-    """Whether all replicas that should be there are."""
+    """The missing replicas, and the number of connected ones."""
     parts: FindingParts = {"evidence": of_replicas.connected(answer.senders), "remedies": (CONNECT,)}
     for name in of_replicas.missing_names(answer, expectation.replicas):
         here, missing = findings.on(f"replica {name}"), parts
@@ -89,7 +91,7 @@ def _judge_number(
             missing = {**parts, "remedies": (CONNECT, SHOW_SLOT_OF_REPLICA), "facts": {"replica": name}}
         here.add(observed="not connected", expected=expectation.state, **missing)
     if expectation.needs_a_replica and not answer.standby and not replicas:
-        findings.add(observed="no replica is connected", expected="one that has a lag", remedies=(CONNECT,))
+        findings.add(observed="no replica is connected", expected="a connected replica", remedies=(CONNECT,))
     there = [replica for replica in replicas if replica.in_state]
     findings.grade("replicas", len(there), expectation.minimum, **parts)
     findings.grade("synchronous replicas", sum(one.synchronous for one in there), expectation.sync, **parts)
@@ -118,7 +120,7 @@ def _judge_standby(expectation: PostgresReplication, answer: Replication, findin
     replay = own_replay(expectation, answer)
     paused, cut_off = report_pause(replay, findings), report_cut_off(expectation, answer, replay, findings)
     if paused or cut_off:
-        return  # a lag of what it has received would be small, and wrong
+        return  # the lag of the received WAL would be small, and wrong
     detail, parts = lag_detail(replay), _at(replay.replayed, SHOW_REPLAY)
     if expectation.lag_bytes is not None:
         size = unreplayed_bytes(expectation, answer, replay)
@@ -130,86 +132,86 @@ def _judge_standby(expectation: PostgresReplication, answer: Replication, findin
 def own_replay(expectation: PostgresReplication, answer: Replication) -> Replay:
     """A standby's replay. Raises CouldNotObserve for an answer without one."""
     if answer.replay is None:
-        raise _unknown(expectation, "a standby that does not tell what it has replayed")
+        raise _unknown(expectation, "the standby does not report its replay position")
     return answer.replay
 
 
 def report_pause(replay: Replay, findings: Findings) -> bool:
-    """Whether its replay is paused, which is a violation."""
+    """True if its replay is paused, which is a violation."""
     if replay.pause == "not paused":
         return False
     observed = f"replay is {replay.pause}" if replay.pause == "paused" else replay.pause
     parts = _at(replay.replayed, RESUME)
-    findings.add(observed=observed, expected="replay that goes on", evidence=_progress(replay), **parts)
+    findings.add(observed=observed, expected="replay that is not paused", evidence=_progress(replay), **parts)
     return True
 
 
 def report_cut_off(expectation: PostgresReplication, answer: Replication, replay: Replay, findings: Findings) -> bool:
     """
-    Whether nothing reaches the standby, which is a violation; not while its receiver hears from its sender.
+    True if no WAL reaches the standby, which is a violation; not while its receiver gets messages.
 
-    Raises CouldNotObserve where that is unknown: it never had a receiver, or its silence means nothing.
+    Raises CouldNotObserve where that is unknown: it never had a receiver, or silence proves nothing.
     """
     if expectation.log_shipping:
         return False
     receiver = answer.receiver
-    observed, expected = "", "a WAL receiver that streams"
+    observed, expected = "", "a streaming WAL receiver"
     if receiver is None:
         if replay.received is None and not replay.follows:
-            text = "this standby has no receiver, and primary_conninfo is not set: nothing tells how far its primary is"
-            advice = "judge its primary, or set `log_shipping: true` where it is fed from an archive"
+            text = "the standby has no WAL receiver, and primary_conninfo is not set: its primary's position is unknown"
+            advice = "judge its primary, or set `log_shipping: true` if it is fed from an archive"
             raise _unknown(expectation, text, advice)
-        observed = "no WAL receiver: it is cut off from its primary"
+        observed = "no WAL receiver: disconnected from its primary"
     elif receiver.status != "streaming":
         observed = f"the WAL receiver is {receiver.status}"
     elif (silent := _silence(expectation, receiver, replay)) is not None:
         observed, expected = silent
     if observed:
-        sender = [f"its sender is {receiver.sender}"] if receiver and receiver.sender else []
+        sender = [f"sender {receiver.sender}"] if receiver and receiver.sender else []
         parts = _at(replay.received or replay.replayed, SHOW_RECEIVER)
         findings.add(observed=observed, expected=expected, evidence=[*sender, *_progress(replay)], **parts)
     return bool(observed)
 
 
 def _silence(expectation: PostgresReplication, receiver: Receiver, replay: Replay) -> tuple[str, str] | None:
-    """What was observed and expected of a sender that has been silent for too long."""
+    """The observed and expected time of a sender that has been silent for too long."""
     allowed = expectation.silence or replay.receiver_timeout_s or DEFAULT_SILENCE
     silent = receiver.silent_s
     if silent is None:
-        raise _unknown(expectation, "the WAL receiver does not tell when it last heard from its sender")
+        raise _unknown(expectation, "the WAL receiver does not report its last message")
     if silent <= allowed:
         return None
-    observed = f"nothing was received for {format_duration(silent)}"
+    observed = f"nothing received for {format_duration(silent)}"
     if expectation.silence is None and not replay.receiver_timeout_s:
-        text = f"{observed}, and wal_receiver_timeout is 0: an idle sender and a dead one look alike"
+        text = f"{observed}, and wal_receiver_timeout is 0: an idle sender and a dead one look the same"
         raise _unknown(expectation, text, "set `silence`, or wal_receiver_timeout on the standby")
     return observed, f"a message in the last {format_duration(allowed)}"
 
 
 def replay_lag(expectation: PostgresReplication, replay: Replay) -> Duration:
     """
-    How far its replay is behind in time. Raises CouldNotObserve where that is not known.
+    The lag of its replay in time. Raises CouldNotObserve where that is unknown.
 
-    Only for a standby that is not cut off: one that has replayed all it got would have no lag for ever.
+    Only for a connected standby: a disconnected one that has replayed everything would never have a lag.
     """
     if replay.caught_up_s is not None and not expectation.log_shipping:
         return Duration(replay.caught_up_s)
     if replay.replayed_age_s is None:
-        raise _unknown(expectation, "no transaction has been replayed since the standby started, so its lag is unknown")
+        raise _unknown(expectation, "no transaction replayed since the standby started: its lag is unknown")
     return Duration(max(0.0, replay.replayed_age_s))
 
 
 def unreplayed_bytes(expectation: PostgresReplication, answer: Replication, replay: Replay) -> ByteSize:
-    """What its sender reported and is not replayed. Raises CouldNotObserve where nothing was received."""
+    """The WAL that its sender reported and it has not replayed. Raises CouldNotObserve without a receiver."""
     sizes = [replay.unreplayed_bytes, answer.receiver.sent_bytes if answer.receiver else None]
     known = [size for size in sizes if size is not None]
     if not known or (expectation.log_shipping and answer.receiver is None):
-        raise _unknown(expectation, "without a receiver nothing tells how much WAL there is", "judge `lag` alone")
+        raise _unknown(expectation, "without a WAL receiver the amount of WAL is unknown", "use only `lag`")
     return ByteSize(max(0, *known))
 
 
 def lag_detail(replay: Replay) -> str:
-    """What a lag is made of."""
+    """The numbers behind a lag."""
     last = "none since its start" if replay.replayed_age_s is None else f"{format_duration(replay.replayed_age_s)} ago"
     delay = f", recovery_min_apply_delay is {format_duration(replay.delay_s)}" if replay.delay_s else ""
     return f"received {replay.received or 'nothing'}, replayed {replay.replayed}, last transaction {last}{delay}"
@@ -221,7 +223,7 @@ def _progress(replay: Replay) -> list[str]:
 
 
 def _at(lsn: str | None, remedy: Remedy) -> dict[str, Any]:
-    """What to do about a standby that had come so far."""
+    """The remedy for a standby at this position."""
     return {"remedies": (remedy,), "facts": {"lsn": lsn}} if lsn else {}
 
 
@@ -234,11 +236,11 @@ def _judge_slots(expectation: PostgresReplication, observe: Observe, findings: F
     for pattern in patterns or ():
         if not any(fnmatchcase(slot.name, pattern) for slot in answer.slots):
             here = findings.on(f"slot {pattern}")
-            here.add(observed="not there", expected="a slot of this name", remedies=(CREATE_SLOT,))
+            here.add(observed="does not exist", expected="a slot of this name", remedies=(CREATE_SLOT,))
     if expectation.slot_unlimited is not None and slots and answer.keep_bytes is None:
         findings.add(
-            observed="max_slot_wal_keep_size is -1: slots hold back WAL until the disk is full",
-            expected="a max_slot_wal_keep_size that the disk has room for",
+            observed="max_slot_wal_keep_size is -1: slots retain WAL until the disk is full",
+            expected="a max_slot_wal_keep_size that fits on the disk",
             severity=expectation.slot_unlimited,
             evidence=[f"{slot.name}: {described(slot)}" for slot in slots[:_EVIDENCE]],
             remedies=(SET_KEEP_SIZE,),
@@ -255,7 +257,7 @@ def _judge_slot(expectation: PostgresReplication, observe: Observe, slot: Slot, 
 
 def _judge_kept_wal(expectation: PostgresReplication, slot: Slot, findings: Findings) -> None:
     if (how := lost(slot)) is not None:
-        expected, severity = "a slot whose consumer can go on", expectation.worst_severity
+        expected, severity = "a slot that retains its WAL", expectation.worst_severity
         findings.add(observed=how, expected=expected, severity=severity, remedies=(DROP_LOST_SLOT,))
         return
     if slot.wal_status == "unreserved":
@@ -265,10 +267,10 @@ def _judge_kept_wal(expectation: PostgresReplication, slot: Slot, findings: Find
         )
         findings.add(observed=observed, expected="reserved", severity=severity, remedies=_FOR_SLOT)
     for what, size, limit in (
-        ("WAL held back", slot.retained_bytes, expectation.slot_retained),
+        ("WAL retained", slot.retained_bytes, expectation.slot_retained),
         ("WAL until lost", slot.safe_bytes, expectation.slot_safe),
     ):
-        if size is not None:  # 0 bytes until it is lost are the worst, and no missing number
+        if size is not None:  # 0 bytes until it is lost is the worst value, not a missing one
             findings.grade(what, size, limit, unit="B", detail=described(slot), remedies=_FOR_SLOT)
 
 
@@ -281,36 +283,36 @@ def _judge_use(expectation: PostgresReplication, observe: Observe, slot: Slot, f
         detail = described(slot)
         findings.grade("inactive for", seconds, limit, detail=detail, since=found.since, remedies=_FOR_SLOT)
     worst = limit.steps[-1][0] if found.at_most is None else limit.severity(found.at_most)
-    if limit.severity(seconds) != worst:  # it matters which of the two it is
-        seen = f"seen so for {format_duration(seconds)}" if seconds else "and no earlier run saw it"
+    if limit.severity(seconds) != worst:  # the two bounds have different verdicts
+        seen = f"for at least {format_duration(seconds)}" if seconds else "and no earlier run saw it"
         why = observe.observation(expectation.kept).forgotten
-        text = f"slot {slot.name} is inactive, {seen}; PostgreSQL tells since when from 17 on{why and f': {why}'}"
-        advice = "keep a state file (--state FILE) from run to run"
+        text = f"slot {slot.name} is inactive, {seen}; PostgreSQL reports the time from 17 on{why and f': {why}'}"
+        advice = "use a state file (--state FILE) in every run"
         raise CouldNotObserve(expectation.kept, Problem(kind=ProblemKind.FIRST_SAMPLE, text=text, advice=advice))
 
 
 def lost(slot: Slot) -> str | None:
-    """How it was lost; None while it is not."""
+    """The reason of its loss; None while it is not lost."""
     if slot.invalid:
         return f"the slot is invalid: {slot.invalid}"
     return "its WAL is gone: wal_status is lost" if slot.wal_status == "lost" else None
 
 
 def described(slot: Slot) -> str:
-    """What kind of slot it is, and how it is."""
+    """The kind and the state of a slot."""
     kind = f"{'temporary ' if slot.temporary else ''}{'logical' if slot.logical else 'physical'}"
     use = "active" if slot.active else "inactive"
     return ", ".join([kind, use, *([slot.wal_status] if slot.wal_status else [])])
 
 
 def keep_size(expectation: PostgresReplication) -> str:
-    """What max_slot_wal_keep_size might be: as much as slots may hold back at worst."""
+    """A suggested max_slot_wal_keep_size: the last limit on retained WAL."""
     most = expectation.slot_retained.steps[-1][1] if expectation.slot_retained else _SUGGESTED
     return f"{max(1, int(most / _MEGABYTE))}MB"
 
 
 def _inactive(expectation: PostgresReplication, observe: Observe, slot: Slot) -> Inactive | None:
-    """For how long it is inactive; None while it is not, or is so by design."""
+    """The time of its inactivity; None while it is active, or inactive by design."""
     if slot.active or slot.synced:
         return None
     answer = observe(expectation.kept)
@@ -321,7 +323,7 @@ def _inactive(expectation: PostgresReplication, observe: Observe, slot: Slot) ->
 
 
 def _as_seen(answer: Slots, slot: Slot, earlier: tuple[Sample[Slots], ...]) -> Inactive:
-    """One that did not move from sample to sample had no consumer; one that moved, or was not there, had."""
+    """A slot that did not move between samples had no consumer; one that moved, or did not exist, had one."""
     least: datetime | None = None
     for sample in reversed(earlier):
         if sample.answer.epoch != answer.epoch:

@@ -1,4 +1,4 @@
-"""How a PostgreSQL server is set up."""
+"""The settings of a PostgreSQL server."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from opscheck.core.findings import judge_all
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.query import Query
 from opscheck.core.record import Finding
+from opscheck.core.words import counted
 from opscheck.systems.postgres import releases
 from opscheck.systems.postgres.databases import each_database, in_psql
 from opscheck.systems.postgres.server import identifier
@@ -50,7 +51,7 @@ from opscheck.systems.postgres.settings import (
     Settings,
 )
 
-# ALTER SYSTEM wants them one element after the other.
+# ALTER SYSTEM needs their elements one by one.
 _LISTS = frozenset(
     {
         "shared_preload_libraries",
@@ -61,19 +62,17 @@ _LISTS = frozenset(
         "unix_socket_directories",
     }
 )
-_DATABASES_TELL_SINCE = 15
-_ONE_VERSION = "one version: with another one indexes miss rows that are there"
-# Minor releases come every three months; the end of a major version is fixed when it begins.
+_VERSIONS_RECORDED_SINCE = 15
+_ONE_VERSION = "the same version; otherwise indexes miss existing rows"
+# Minor releases appear every three months; the end of a major version is fixed at its release.
 _NEWEST_KNOWN_FOR, _END_KNOWN_FOR = 183, 730
 _DAY = 86_400
 
 Group: TypeAlias = Callable[[PostgresSettings, Observe], Iterator[Finding]]
-"""What is wrong in a group, each at the expectation's severity or at that of its rule."""
+"""The findings of a group, each at the expectation's severity or at its rule's."""
 
 
-def test_the_server_is_set_up_as_it_should_be(
-    expectation: PostgresSettings, observe: Observe, findings: Findings
-) -> None:
+def test_server_is_configured_as_required(expectation: PostgresSettings, observe: Observe, findings: Findings) -> None:
     """
     The server is configured as the policy requires.
 
@@ -102,7 +101,7 @@ def test_the_server_is_set_up_as_it_should_be(
 
 
 def _report(expectation: PostgresSettings, observe: Observe, findings: Findings, name: str, group: Group) -> None:
-    """Report what is wrong in a group that the policy names; rules of settings and extensions may say how bad it is."""
+    """Report the findings of a group that the policy names; rules may have their own severity."""
     wanted = getattr(expectation, name)
     if wanted is None:
         return
@@ -112,15 +111,15 @@ def _report(expectation: PostgresSettings, observe: Observe, findings: Findings,
 
 
 def _setting(name: str, rule: SettingRule, expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    """The setting, where it breaks its rule. Raises CouldNotObserve where it cannot be judged."""
+    """The setting, if it violates its rule. Raises CouldNotObserve where it cannot be judged."""
     query = expectation.read_settings
     answer = observe(query)
     there = {setting.name.lower(): setting for setting in answer.settings}
     setting = there.get(name.lower())
     if setting is None:
-        text = f"there is no setting {name}: this version does not know it, or its extension is not loaded"
-        near = get_close_matches(name, there, n=1)
-        advice = f"did you mean {near[0]}?" if near else f"leave {name} out of `settings` for this server"
+        text = f"setting {name} does not exist in this version, or its extension is not loaded"
+        similar = get_close_matches(name, there, n=1)
+        advice = f"did you mean {similar[0]}?" if similar else f"remove {name} from `settings` for this server"
         raise _unsupported(query, text, advice)
     effective = _effective(setting, there)
     _require_visible(query, answer, effective)
@@ -142,7 +141,7 @@ def _setting(name: str, rule: SettingRule, expectation: PostgresSettings, observ
 
 
 def _effective(setting: Setting, there: dict[str, Setting]) -> Setting:
-    """The setting with the value that counts: -1 may mean that another one does."""
+    """The setting with its effective value: -1 may refer to another setting."""
     other = there.get(FALLBACKS.get(setting.name, ""))
     if other is None or setting.value != "-1":
         return setting
@@ -150,21 +149,21 @@ def _effective(setting: Setting, there: dict[str, Setting]) -> Setting:
 
 
 def _require_visible(query: ReadSettings, answer: Settings, setting: Setting) -> None:
-    """Raises CouldNotObserve where the value that was read is not the one that clients have."""
+    """Raises CouldNotObserve where the value differs from the clients' value."""
     name = setting.name
     if setting.own:
-        text = f"{name} is set for opscheck itself, by its role {answer.role} or its dsn: what others have is hidden"
-        advice = f"ALTER ROLE {identifier(answer.role)} RESET {name}, and leave it out of the dsn"
+        text = f"{name} is set by opscheck's role {answer.role} or its dsn, which hides the value of other clients"
+        advice = f"ALTER ROLE {identifier(answer.role)} RESET {name}, and remove it from the dsn"
         raise _unsupported(query, text, advice)
     if setting.masked:
-        text = f"{name} holds what looks like a secret, which opscheck does not read"
-        raise _unsupported(query, text, f"leave {name} out of `settings`")
+        text = f"{name} seems to contain a secret, which opscheck does not read"
+        raise _unsupported(query, text, f"remove {name} from `settings`")
 
 
 def _origin(setting: Setting, effective: Setting) -> str:
     if effective is not setting:
-        return f" ({setting.name} is -1: {FALLBACKS[setting.name]} counts)"
-    if setting.source == "session":  # opscheck's own transaction sets it, and so hides where it comes from
+        return f" (from {FALLBACKS[setting.name]}: {setting.name} is -1)"
+    if setting.source == "session":  # opscheck's own transaction sets it, which hides its source
         return ""
     return f" ({f'set in {setting.place}' if setting.place else setting.source})"
 
@@ -174,9 +173,9 @@ def _pending_restarts(expectation: PostgresSettings, observe: Observe) -> Iterat
         if setting.pending_restart:
             yield expectation.finding(
                 subject=f"setting {setting.name}",
-                observed=f"{setting.name} is {shown(setting)}, and something else after a restart",
+                observed=f"{setting.name} is {shown(setting)}, and changes at the next restart",
                 expected="no change that waits for a restart",
-                evidence=(f"it was set in {setting.place}",) if setting.place else (),
+                evidence=(f"set in {setting.place}",) if setting.place else (),
                 remedies=(SHOW_PENDING,),
                 facts={"setting": setting.name},
             )
@@ -196,44 +195,45 @@ def _checksums(expectation: PostgresSettings, observe: Observe) -> Iterator[Find
     if not observe(expectation.state).checksums:
         yield expectation.finding(
             subject="data checksums",
-            observed="off: a page that the disk has changed is taken for what was written",
-            expected="on, by pg_checksums --enable while the server is stopped",
+            observed="off: disk corruption is not detected",
+            expected="on (pg_checksums --enable while the server is stopped)",
             remedies=(ENABLE_CHECKSUMS,),
         )
 
 
 def _checksum_failures(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    """Where pages were not what had been written. Raises CouldNotObserve where a failure would not be detected."""
+    """The databases with checksum failures. Raises CouldNotObserve where failures are not detected."""
     state = observe(expectation.state)
     for one in state.failures:
         yield expectation.finding(
-            subject="what all databases share" if one.database is None else f"database {one.database}",
-            observed=f"{one.count} checksum failure{'' if one.count == 1 else 's'}",
+            subject="shared catalogs" if one.database is None else f"database {one.database}",
+            observed=counted(one.count, "checksum failure"),
             expected="none since statistics were reset",
             since=None if one.last is None else datetime.fromtimestamp(one.last, UTC),
             remedies=(SHOW_CORRUPT,),
         )
     if not state.checksums:
-        text, advice = "data checksums are off: nobody notices a failure", "pg_checksums --enable, or leave it out"
+        text = "data checksums are off: failures are not detected"
+        advice = "run pg_checksums --enable, or remove `checksum_failures`"
         raise _unsupported(expectation.state, text, advice)
 
 
 def _collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    """The databases whose own collation has changed. Raises CouldNotObserve where that is not recorded."""
+    """The databases with a changed collation. Raises CouldNotObserve where versions are not recorded."""
     state = observe(expectation.state)
     for one in state.databases:
         if one.recorded is not None and one.actual is not None and one.recorded != one.actual:
             yield expectation.finding(
                 subject=f"database {one.name}",
-                observed=f"its indexes were built with version {one.recorded} of its collation, now it is {one.actual}",
+                observed=f"collation version is {one.actual}, indexes were built with {one.recorded}",
                 expected=_ONE_VERSION,
                 **in_psql(one.name, REINDEX),
             )
     silent = [one for one in state.databases if one.needs_version]
     if silent:
         first = f"PostgreSQL {state.major} does not record the version of the collation {silent[0].collation}"
-        text = f"{first} of database {silent[0].name}; it does from {_DATABASES_TELL_SINCE} on"
-        raise _unsupported(expectation.state, text, "leave `collations` out, or upgrade")
+        text = f"{first} of database {silent[0].name}; {_VERSIONS_RECORDED_SINCE} and later do"
+        raise _unsupported(expectation.state, text, "remove `collations`, or upgrade")
 
 
 def _column_collations(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
@@ -241,7 +241,7 @@ def _column_collations(expectation: PostgresSettings, observe: Observe) -> Itera
         for one in answer.changed:
             yield expectation.finding(
                 subject=f"collation {one.name} in database {answer.database}",
-                observed=f"indexes were built with its version {one.recorded}, now it is {one.actual}",
+                observed=f"version is {one.actual}, indexes were built with {one.recorded}",
                 expected=_ONE_VERSION,
                 **in_psql(answer.database, REFRESH_COLLATION, collation=one.name),
             )
@@ -252,15 +252,15 @@ def _invalid_databases(expectation: PostgresSettings, observe: Observe) -> Itera
         if one.invalid:
             yield expectation.finding(
                 subject=f"database {one.name}",
-                observed="a DROP DATABASE was interrupted: nobody can connect, and it keeps its space",
-                expected="a database, or none",
+                observed="leftover of an interrupted DROP DATABASE: it takes space and accepts no connections",
+                expected="a complete database, or none",
                 remedies=(DROP_DATABASE,),
                 facts={"database": one.name},
             )
 
 
 def _extensions(expectation: PostgresSettings, observe: Observe) -> Iterator[Finding]:
-    """The extensions that are not there, or not in their version."""
+    """The extensions that are missing, or have another version."""
     for _, answer in each_database(expectation, observe, ListExtensions):
         there = {one.name: one for one in answer.extensions}
         for name, rule in (expectation.extensions or {}).items():
@@ -272,7 +272,7 @@ def _extensions(expectation: PostgresSettings, observe: Observe) -> Iterator[Fin
             observed = "not installed" if installed is None else f"version {installed}"
             yield expectation.finding(
                 subject=f"extension {name} in database {answer.database}",
-                observed=observed + (", and the server has no files of it" if found is None else ""),
+                observed=observed + ("; the server has no files of it" if found is None else ""),
                 expected="installed" if rule.version == "any" else rule.version,
                 severity=rule.severity,
                 **_extension_remedy(answer.database, name, remedy),
@@ -289,9 +289,7 @@ def _outdated(expectation: PostgresSettings, observe: Observe) -> Iterator[Findi
             yield expectation.finding(
                 subject=f"extension {one.name} in database {answer.database}",
                 observed=f"version {one.installed}",
-                expected="files of it on the server, which are gone"
-                if gone
-                else f"{one.available}, as the server's files",
+                expected="its files on the server" if gone else f"{one.available}, the version of the server's files",
                 **_extension_remedy(answer.database, one.name, INSTALL_FILES if gone else UPDATE_EXTENSION),
             )
 
@@ -318,7 +316,7 @@ def _parts(version: str) -> list[int]:
 
 
 def _judge_end_of_life(expectation: PostgresSettings, observe: Observe, findings: Findings) -> None:
-    """For how long the major version is still maintained. Raises CouldNotObserve where that is not known."""
+    """The time until the major version's end of life. Raises CouldNotObserve where that is unknown."""
     limit = expectation.end_of_life
     if limit is None:
         return
@@ -326,17 +324,17 @@ def _judge_end_of_life(expectation: PostgresSettings, observe: Observe, findings
     own = expectation.releases.get(state.major, Release()).end_of_life
     end = own or releases.END_OF_LIFE.get(state.major)
     if end is None:
-        text = f"opscheck does not know when the end of PostgreSQL {state.major} is"
+        text = f"the end of life of PostgreSQL {state.major} is unknown"
         raise _unsupported(expectation.state, text, "set its `end_of_life` in `releases`")
     here = findings.on(f"PostgreSQL {state.major}.{state.minor}")
     left = Duration((end - today).days * _DAY)
-    severity = here.grade("time until its end of life", left, limit, detail=f"on {end}", remedies=(UPGRADE,))
+    severity = here.grade("time until end of life", left, limit, detail=f"on {end}", remedies=(UPGRADE,))
     if own is None and severity is None:
         _require_recent(expectation, today, _END_KNOWN_FOR, "ends of life", "end_of_life")
 
 
 def _judge_minor_releases(expectation: PostgresSettings, observe: Observe, findings: Findings) -> None:
-    """How many releases the server is behind. Raises CouldNotObserve where that is not known."""
+    """The number of newer minor releases. Raises CouldNotObserve where that is unknown."""
     limit = expectation.minor_releases_behind
     if limit is None:
         return
@@ -344,7 +342,7 @@ def _judge_minor_releases(expectation: PostgresSettings, observe: Observe, findi
     own = expectation.releases.get(state.major, Release()).newest_minor
     newest = own or releases.NEWEST.get(state.major)
     if newest is None:
-        text = f"opscheck does not know which is the newest release of {state.major}"
+        text = f"the newest minor release of PostgreSQL {state.major} is unknown"
         raise _unsupported(expectation.state, text, "set its `newest_minor` in `releases`")
     newer = set(range(state.minor + 1, newest + 1)) - releases.NEVER_RELEASED.get(state.major, set())
     here = findings.on(f"PostgreSQL {state.major}.{state.minor}")
@@ -355,10 +353,10 @@ def _judge_minor_releases(expectation: PostgresSettings, observe: Observe, findi
 
 
 def _require_recent(expectation: PostgresSettings, today: date, days: int, what: str, field: str) -> None:
-    """Raises CouldNotObserve where what passes might not, by a newer table of releases."""
+    """Raises CouldNotObserve where a newer table of releases might change a pass."""
     if (today - releases.KNOWN_ON).days > days:
-        text = f"what opscheck knows of {what} is of {releases.KNOWN_ON}, and too old to pass anything"
-        raise _unsupported(expectation.state, text, f"a newer opscheck knows more, or say its `{field}` in `releases`")
+        text = f"opscheck's table of {what} is from {releases.KNOWN_ON}, too old for a pass"
+        raise _unsupported(expectation.state, text, f"upgrade opscheck, or set `{field}` in `releases`")
 
 
 def _unsupported(query: Query[Any], text: str, advice: str) -> CouldNotObserve:

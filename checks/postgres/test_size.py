@@ -8,7 +8,8 @@ from opscheck.core.findings import judge_all
 from opscheck.core.intervals import no_sample_aged, sample_aged
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.units import format_bytes, format_duration
-from opscheck.systems.postgres.databases import each_database
+from opscheck.core.words import counted
+from opscheck.systems.postgres.databases import each_database, none_matches
 from opscheck.systems.postgres.server import DatabaseNames, identifier
 from opscheck.systems.postgres.size import (
     REMOVE_LIMIT,
@@ -53,7 +54,7 @@ def test_databases_have_room_to_grow(expectation: PostgresSize, observe: Observe
 
 
 def _judge_total(expectation: PostgresSize, observe: Observe, findings: Findings) -> None:
-    """All databases together. Raises CouldNotObserve where the size of some is not known: all are then larger still."""
+    """All databases together. Raises CouldNotObserve where some sizes are unknown: the total is then larger."""
     if expectation.total is None:
         return
     sizes = observe(expectation.sizes)
@@ -78,7 +79,7 @@ def _judge_sizes(expectation: PostgresSize, observe: Observe, findings: Findings
 
 
 def _judge_growth(expectation: PostgresSize, observe: Observe, findings: Findings) -> None:
-    """How much databases grew between two samples, converted to the time that the policy names."""
+    """The growth of databases between two samples, scaled to the policy's period."""
     if not expectation.judges_growth:
         return
     over = format_duration(float(expectation.over))
@@ -114,14 +115,14 @@ def _judge_sequences(expectation: PostgresSize, observe: Observe, findings: Find
 
 def _sized(expectation: PostgresSize, sizes: Sizes) -> Iterator[Sized]:
     """
-    Each database that is meant and whose size is known; at the end raises CouldNotObserve where one is not.
+    Each judged database with a known size; at the end raises CouldNotObserve where a size is unknown.
 
-    Raises it at once where no database matches.
+    Raises CouldNotObserve at once where no database matches.
     """
     there = {one.name: one for one in sizes.databases}
     meant = expectation.matched(_names(sizes))
     if not meant:
-        raise _absent(expectation, sizes, expectation.patterns)
+        raise none_matches(expectation.sizes, expectation.patterns, _names(sizes))
     for name in meant:
         if name in there and (size := there[name].bytes) is not None:
             yield Sized(name, size)
@@ -135,9 +136,9 @@ def _sized(expectation: PostgresSize, sizes: Sizes) -> Iterator[Sized]:
 
 def _growth(expectation: PostgresSize, observe: Observe) -> Iterator[tuple[Sized, int, float]]:
     """
-    Each database, what it was in an earlier sample, and how many seconds ago.
+    Each database, its size in an earlier sample, and the sample's age in seconds.
 
-    Raises CouldNotObserve at once where there is no sample of the right age, and at the end for new databases.
+    Raises CouldNotObserve at once without a sample of the right age, and at the end for new databases.
     """
     query, over = expectation.sizes, float(expectation.over)
     sample = sample_aged(observe, query, over)
@@ -155,7 +156,7 @@ def _growth(expectation: PostgresSize, observe: Observe) -> Iterator[tuple[Sized
         else:
             yield database, earlier, age
     if new:
-        text = f"first sample: the size of {' and '.join(new)} {format_duration(age)} ago is not known"
+        text = f"first sample: the size of {' and '.join(new)} {format_duration(age)} ago is unknown"
         raise CouldNotObserve(query, Problem(kind=ProblemKind.FIRST_SAMPLE, text=text))
 
 
@@ -165,7 +166,7 @@ def _largest(expectation: PostgresSize, database: Sized, observe: Observe) -> di
     answer = observe.evidence(query)
     evidence: list[str] = []
     if isinstance(answer, Problem):
-        evidence = [f"its largest relations are not known: {answer.text}"]
+        evidence = [f"largest relations unknown: {answer.text}"]
     elif answer.largest:
         facts["largest"] = answer.largest[0].name
         earlier = _earlier_relations(expectation, query, observe)
@@ -174,16 +175,16 @@ def _largest(expectation: PostgresSize, database: Sized, observe: Observe) -> di
 
 
 def _earlier_relations(expectation: PostgresSize, query: LargestRelations, observe: Observe) -> dict[str, int]:
-    """What its relations were `over` ago, by name; nothing where that is not judged, or not known."""
+    """The sizes of its relations `over` ago, by name; empty where growth is not judged, or unknown."""
     sample = sample_aged(observe, query, float(expectation.over)) if expectation.judges_growth else None
     return {} if sample is None else {one.name: one.bytes for one in sample.answer.largest}
 
 
 def _relation_line(relation: RelationSize, earlier: dict[str, int]) -> str:
     indexes = relation.bytes - relation.table_bytes
-    line = f"{relation.name} {format_bytes(relation.bytes)}, of it indexes {format_bytes(indexes)}"
+    line = f"{relation.name} {format_bytes(relation.bytes)} (indexes {format_bytes(indexes)})"
     if relation.name in earlier:
-        line += f"; it was {format_bytes(earlier[relation.name])}"
+        line += f", before {format_bytes(earlier[relation.name])}"
     return line
 
 
@@ -204,18 +205,18 @@ def _hidden_sequences(answer: SequencesAnswer) -> Problem:
 
 
 def _sequence_detail(sequence: Sequence) -> str:
-    """How far it has come, and what ends it."""
+    """The last value, and the limit of the sequence."""
     if sequence.limited_by == "column":
-        ends = f"which {_column(sequence)} ({sequence.column_type}) can hold"
+        ends = f"the limit of {_column(sequence)} ({sequence.column_type})"
     elif sequence.limited_by == "type":
-        ends = f"the end of its type {sequence.type}"
+        ends = f"the limit of its type {sequence.type}"
     else:
         ends = f"its {sequence.limited_by}"
-    return f"{sequence.last_value} of {sequence.limit}, {ends}; {sequence.left} values left"
+    return f"{sequence.last_value} of {sequence.limit}, {ends}; {counted(sequence.left, 'value')} left"
 
 
 def _more_values(answer: SequencesAnswer, sequence: Sequence) -> dict[str, Any]:
-    """The remedies for what stands in the way of more values, and their facts."""
+    """The remedies that allow more values, and their facts."""
     remedies = [SHOW_SEQUENCE]
     facts = {"database": answer.database, "schema": sequence.schema, "sequence": sequence.name}
     facts |= {"type": sequence.type, "limit": str(sequence.limit)}
@@ -231,8 +232,8 @@ def _more_values(answer: SequencesAnswer, sequence: Sequence) -> dict[str, Any]:
 
 def _feeds(sequence: Sequence) -> str:
     if sequence.table is None:
-        return "no column is known to take its values"
-    return f"it feeds {_column(sequence)}, {sequence.column_type}"
+        return "no known column uses it"
+    return f"it feeds {_column(sequence)} ({sequence.column_type})"
 
 
 def _column(sequence: Sequence) -> str:
@@ -246,14 +247,14 @@ def _names(sizes: Sizes) -> DatabaseNames:
 
 def _hidden(expectation: PostgresSize, sizes: Sizes, names: Collection[str]) -> CouldNotObserve:
     text = (
-        f"role {sizes.role} may not know the size of database {' and '.join(names)}: "
-        "it may not connect there, and is no member of pg_read_all_stats"
+        f"role {sizes.role} may not read the size of database {' and '.join(names)}: "
+        "it may not connect, and is not a member of pg_read_all_stats"
     )
     advice = f"GRANT pg_read_all_stats TO {identifier(sizes.role)}"
     return CouldNotObserve(expectation.sizes, Problem(kind=ProblemKind.DENIED, text=text, advice=advice))
 
 
 def _absent(expectation: PostgresSize, sizes: Sizes, names: Collection[str]) -> CouldNotObserve:
-    text = f"there is no database {' or '.join(names)}"
-    there = f"there are {', '.join(_names(sizes).names)}" if expectation.sizes.databases is None else ""
+    text = f"database {' or '.join(names)} does not exist"
+    there = f"databases: {', '.join(_names(sizes).names)}" if expectation.sizes.databases is None else ""
     return CouldNotObserve(expectation.sizes, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=there))

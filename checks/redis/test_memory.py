@@ -49,7 +49,7 @@ def _judge_bounds(expectation: RedisMemory, server: Server[ServerInfo], findings
         observed, expected = "maxmemory is not set: it grows until it is killed", "a maxmemory"
     elif limit is not None and maxmemory > limit:
         observed = f"maxmemory is {format_bytes(maxmemory)}, and it is killed at {format_bytes(limit)}"
-        expected = f"a maxmemory of at most {format_bytes(limit)}"
+        expected = f"maxmemory <= {format_bytes(limit)}"
     severity, there = expectation.mild_severity, limit or server.answer.total_system_memory
     if observed:
         findings.add(
@@ -93,7 +93,7 @@ def _judge_room(expectation: RedisMemory, server: Server[ServerInfo], findings: 
     if evictable > 0 and _exceeds(info, share):
         findings.add(
             observed=f"memory used {share} ({detail}): evicting keys does not make room",
-            expected="at most 100% once keys are evicted",
+            expected="<= 100% once keys are evicted",
             severity=expectation.worst_severity,
             remedies=[STUCK],
         )

@@ -1,4 +1,4 @@
-"""Pages that are made of the code: one per check, the list of checks, the commands, and llms.txt."""
+"""Pages that are generated from the code: one per check, the list of checks, the commands, and llms.txt."""
 
 import os
 import re
@@ -14,9 +14,11 @@ from opscheck.cli import cli
 from opscheck.core.registry import Registry
 
 HEADINGS = ("How it is judged", "Fields", "Severity", "Queries and permissions", "Remedies", "Example")
-"""What every page of a check has; a check without one of them fails the build."""
+"""Headings of the page of a check. A check without one of them fails the build."""
 
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)#:]+)(#[^)]*)?\)")
+# Text to copy, which is shown in a page.
+_NO_PAGE = "AGENTS.template.md"
 # Files outside of this folder that are pages here.
 _PAGES = {
     "ARCHITECTURE.md": "architecture.md",
@@ -47,7 +49,7 @@ def _link(found: "re.Match[str]", *, docs: Path, folder: Path) -> str:
     if not target.exists():
         return found.group()  # a generated page, or a mistake that Sphinx reports
     page = _PAGES.get(os.path.relpath(target, docs.parent)) or os.path.relpath(target, docs)
-    return words if page.startswith("..") else f"[{words}](/{page}{anchor})"
+    return words if page.startswith("..") or page == _NO_PAGE else f"[{words}](/{page}{anchor})"
 
 
 def write_pages(docs: Path) -> None:
@@ -89,7 +91,7 @@ def markdown(page: CheckPage) -> str:
     parts = {
         "How it is judged": page.judgement,
         "Fields": "\n".join(_table(page.fields)),
-        "Severity": page.severities,
+        "Severity": "\n".join([page.severities, *_no_answer(page)]),
         "Queries and permissions": _needs(example.queries, example.permissions) if example else "",
         "Remedies": "\n\n".join(_remedies(page)),
         "Example": f"```yaml\n{example.policy}\n```" if example else "",
@@ -98,6 +100,17 @@ def markdown(page: CheckPage) -> str:
         raise ValueError(f"the page of {page.name} has nothing below: {', '.join(missing)}")
     sections = [f"## {heading}\n\n{parts[heading]}" for heading in HEADINGS]
     return "\n\n".join([f"# {page.name}", page.claim, page.reason, *_writes(page), *sections, ""])
+
+
+def _no_answer(page: CheckPage) -> list[str]:
+    if page.example is None or not page.example.no_answer:
+        return []
+    return [
+        "",
+        "A missing answer to the queries of the example is:",
+        "",
+        *(f"- {line}" for line in page.example.no_answer),
+    ]
 
 
 def _writes(page: CheckPage) -> list[str]:
@@ -153,6 +166,6 @@ def _first_heading(page: Path) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    # Sphinx builds again what is newer, so that an unchanged page stays as it is.
+    # Sphinx rebuilds newer files: do not touch a page that has not changed.
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The job queue: what a team expects of its own system, which no bundled check knows."""
+"""The job queue: a team's expectation of its own system, for which no bundled check exists."""
 
 import json
 from datetime import datetime
@@ -25,14 +25,14 @@ class QueueDepth(Expectation, check="acme.queue_depth"):
     queue: str
     """The queue's name."""
     waiting: Graded[Count]
-    """How many jobs may wait."""
+    """Maximum number of waiting jobs."""
 
     def request(self) -> HttpRequest:
-        """What is asked of the API."""
+        """The request to the API."""
         return HttpRequest(self.target.name, path=f"/queues/{self.queue}")
 
     def queries(self) -> list[HttpRequest]:
-        """One request; opscheck makes it before any check runs, together with everybody else's."""
+        """One request. opscheck sends the queries of all expectations before any check runs."""
         return [self.request()]
 
 
@@ -43,7 +43,7 @@ def test_queue_drains(expectation: QueueDepth, observe: Observe, findings: Findi
     A queue that grows delays every customer behind it; the workers are usually down or blocked.
     """
     answer = observe(expectation.request())
-    assert answer.status == 200, f"the API does not tell of the queue {expectation.queue}: status {answer.status}"
+    assert answer.status == 200, f"the API returns no queue named {expectation.queue}: status {answer.status}"
 
     queue = json.loads(answer.body)
     findings.grade(

@@ -127,7 +127,7 @@ class Findings:
             parts["severity"] = severity
             self.add(
                 observed=f"{name} {format_value(observed, unit)}" + (f" ({detail})" if detail else ""),
-                expected=f"{limit.words} {format_value(float(allowed), unit)}",
+                expected=f"{limit.comparator} {format_value(float(allowed), unit)}",
                 **parts,
             )
         return severity

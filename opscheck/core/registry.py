@@ -6,13 +6,16 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, distribution
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from opscheck.core.exit_codes import UserError
 from opscheck.core.expectation import Expectation
 from opscheck.core.query import Query
 from opscheck.core.system import GROUP, Client, Kind, Probe, System
 from opscheck.core.target import Target, named_classes
+
+if TYPE_CHECKING:
+    from opscheck.core.discovery import Discoverer
 
 Reader = Callable[[Any, Query[Any], float], Any]
 """Answers a query in a session of its target's probe, within so many seconds. Raises ProbeError."""
@@ -144,6 +147,11 @@ class Registry:
         at = next((one.readers[query.name] for one in self.systems.values() if query.name in one.readers), None)
         return None if at is None else cast("Reader", self._load(at))
 
+    def discoverers(self) -> dict[str, "Discoverer"]:
+        """The functions that propose a first policy, by the name of their system, sorted."""
+        found = {name: one.discover for name, one in sorted(self.systems.items()) if one.discover}
+        return {name: cast("Discoverer", self._load(at)) for name, at in found.items()}
+
     # -- expectations --------------------------------------------------------------------------------------------
 
     @property
@@ -215,4 +223,4 @@ def _names(system: System, at: str) -> bool:
         for kind in system.kinds.values()
         for text in (kind.target, kind.probe, kind.permissions, kind.after_answers)
     )
-    return at in {*kinds, *system.expectations.values(), *system.readers.values()}
+    return at in {*kinds, *system.expectations.values(), *system.readers.values(), system.discover}

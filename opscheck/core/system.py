@@ -74,6 +74,12 @@ class System:
 
     So a system can answer its own queries in the session of another system's target.
     """
+    discover: str = ""
+    """
+    What it proposes for a first policy: a `Discoverer` of `opscheck.core.discovery`, as `module:function`.
+
+    Empty where `opscheck init` finds nothing of this system.
+    """
 
 
 def _is_installed(module: str) -> bool:

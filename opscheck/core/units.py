@@ -207,6 +207,7 @@ class Graded(Generic[T]):
     """
 
     words: ClassVar[str] = "at most"
+    comparator: ClassVar[str] = "<="
     _worse: ClassVar[str] = "larger"
 
     def __init__(self, steps: tuple[tuple[Severity, T], ...] = (), plain: T | None = None) -> None:
@@ -246,7 +247,7 @@ class Graded(Generic[T]):
     def __str__(self) -> str:
         if self.plain is not None:
             return str(self.plain)
-        return ", ".join(f"{severity} {self.words} {_text(limit)}" for severity, limit in self.steps)
+        return ", ".join(f"{severity} {self.comparator} {_text(limit)}" for severity, limit in self.steps)
 
     @classmethod
     def _from_plain(cls, value: T) -> Self:
@@ -311,6 +312,7 @@ class GradedMinimum(Graded[T]):
     """A lower limit on one number: `{P3: 30d, P1: 7d}`."""
 
     words: ClassVar[str] = "at least"
+    comparator: ClassVar[str] = ">="
     _worse: ClassVar[str] = "smaller"
 
     def breaks(self, observed: float, limit: T) -> bool:

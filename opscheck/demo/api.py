@@ -1,4 +1,4 @@
-"""The application's own HTTPS API, as far as the morning routine asks it."""
+"""The application's HTTPS API: the endpoints that daily.yaml requests."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from opscheck.demo.serving import Exchange, LoopbackServer, Request, Response, T
 
 @dataclass(frozen=True)
 class SystemMetrics:
-    """What `/v1/metrics` reports as `system_metrics`. The error rate is a share, the response time in ms."""
+    """`system_metrics` in the answer of `/v1/metrics`. The error rate is a share, the response time in ms."""
 
     active_workflows: int = 42
     queue_depth: int = 7
@@ -22,7 +22,7 @@ class SystemMetrics:
 
 @dataclass(frozen=True)
 class Health:
-    """What `/v1/health` answers: an HTTP status and the `status` of its body."""
+    """The answer of `/v1/health`: an HTTP status, and the `status` in its body."""
 
     code: int = 200
     status: str = "ok"
@@ -30,7 +30,7 @@ class Health:
 
 class DemoApi(Closing):
     """
-    The API, from the moment it is made until `close`; every path wants the bearer token.
+    The API, from its creation until `close`. Every path requires the bearer token.
 
     `say` and `measure` change its state; the next answer shows it.
     """
@@ -44,7 +44,7 @@ class DemoApi(Closing):
 
     @property
     def url(self) -> str:
-        """Where it listens, without a slash at the end."""
+        """Its base URL, without a slash at the end."""
         return self._server.url
 
     @property
@@ -59,18 +59,18 @@ class DemoApi(Closing):
 
     @property
     def health(self) -> Health:
-        """What it says about itself."""
+        """The health that it reports."""
         with self._lock:
             return self._health
 
     def say(self, code: int, status: str) -> None:
-        """Change what it says about itself."""
+        """Change the health that it reports."""
         with self._lock:
             self._health = Health(code, status)
 
     @property
     def metrics(self) -> SystemMetrics:
-        """What it measures."""
+        """The metrics that it reports."""
         with self._lock:
             return self._metrics
 

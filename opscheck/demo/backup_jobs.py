@@ -1,4 +1,4 @@
-"""The cron jobs that make the demo's backups, as its cluster shows them."""
+"""The cron jobs of the demo's backups, as objects of its cluster."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from opscheck.demo.kubernetes import Object, World, cronjob, job, pod
 DATABASE, CONFIGURATION = "database-backup", "configuration-backup"
 EVERY = timedelta(minutes=30)
 CONFIGURATION_BEFORE = timedelta(hours=6)
-"""How long before the newest backup of the database the newest one of the configuration was made."""
+"""Time between the newest backup of the configuration and the newest one of the database."""
 
 _TAKES = timedelta(seconds=40)
 _CAREFUL = {
@@ -30,15 +30,15 @@ aws s3 cp /scratch/sum "s3://$BUCKET/$key.sha256"
 
 
 def backup_jobs(namespace: str, at: datetime) -> Iterator[Object]:
-    """Both cron jobs, their newest jobs and these jobs' pods; the database's was begun at `at`."""
+    """Both cron jobs, their newest jobs and the pods of these. The database's backup started at `at`."""
     yield from _database(namespace, at)
     early = at - CONFIGURATION_BEFORE
-    # Due at the hour at which it ran last, so that it is on time whenever the demo runs.
+    # The schedule has the hour of its last run: it is on time at any hour at which the demo starts.
     yield from _ran(CONFIGURATION, namespace, early, f"{early.minute} {early.hour} * * *")
 
 
 def record(world: World, namespace: str, at: datetime) -> None:
-    """The database's backup has run once more, begun at `at`; the job before it is gone."""
+    """Add a run of the database's backup that started at `at`, in place of the previous one."""
     with world.changing():
         for kind in ("Job", "Pod"):
             for name in _names(world, kind, namespace):
@@ -47,12 +47,12 @@ def record(world: World, namespace: str, at: datetime) -> None:
 
 
 def be_careless(world: World, namespace: str) -> None:
-    """Both scripts go on whatever fails in them, so that every run of theirs succeeds."""
+    """Let both scripts ignore errors, so that each of their runs succeeds."""
     _write(world, namespace, {name: script.replace("set -euo pipefail\n", "") for name, script in _CAREFUL.items()})
 
 
 def be_careful(world: World, namespace: str) -> None:
-    """Both scripts fail with the first thing that fails in them."""
+    """Let both scripts fail at the first error."""
     _write(world, namespace, _CAREFUL)
 
 
@@ -85,7 +85,7 @@ def _database(namespace: str, at: datetime) -> Iterator[Object]:
 
 def _ran(name: str, namespace: str, at: datetime, schedule: str) -> Iterator[Object]:
     due = at.replace(second=0, microsecond=0)
-    # The controller's own way to name them: the minutes since 1970 at which it was due.
+    # The name that the controller gives: the scheduled time in minutes since 1970.
     run = f"{name}-{int(due.timestamp()) // 60}"
     ended = min(at + _TAKES, datetime.now(UTC))
     template = _template(_CAREFUL[name])

@@ -1,4 +1,4 @@
-"""The backups in the demo's bucket: those of the last week, and those that are made while it runs."""
+"""The backups in the demo's bucket: those of the last week, and new ones while the demo runs."""
 
 import hashlib
 import threading
@@ -17,13 +17,13 @@ LOGS = "logs/%Y/%m/%d/application-%Y%m%d-%H%M%S.log.gz"
 
 _UPLOADED_AFTER = timedelta(seconds=20)
 _MISSING = timedelta(hours=5)
-_WHAT_IS_LEFT = 0.6
+_TRUNCATED_TO = 0.6
 _STOPPING_TAKES_AT_MOST = 5.0
 
 
 @dataclass(frozen=True)
 class Backup:
-    """One backup: what its name is made from, what is in it, and when it was begun."""
+    """One backup: the template of its name, its content, and its start."""
 
     template: str
     content: bytes
@@ -31,20 +31,20 @@ class Backup:
 
     @property
     def key(self) -> str:
-        """Where it is in the bucket."""
+        """Its key in the bucket."""
         return self.at.astimezone(UTC).strftime(self.template)
 
     @property
     def checksum(self) -> bytes:
-        """The line that sha256sum writes of it."""
+        """Its line in the format of sha256sum."""
         return f"{hashlib.sha256(self.content).hexdigest()}  {self.key.rpartition('/')[2]}\n".encode()
 
 
 class Backups(Closing):
     """
-    The backups there are, each with its checksum beside it, and another one after each `every`, until `close`.
+    The backups, each with a checksum file, and a new one after each `every`, until `close`.
 
-    backups: the oldest first. another: makes one more; where it raises ServerFailed, the next is tried.
+    backups: the oldest first. another: makes a new one; after ServerFailed, the next one is tried.
     """
 
     def __init__(
@@ -64,8 +64,10 @@ class Backups(Closing):
 
     def fail(self) -> None:
         """
-        Do as a script that notices nothing: of the database nothing has arrived for hours, and only a part of the
-        last dump; of the configuration only what gzip makes of nothing, with its checksum.
+        Behave like a script that ignores errors.
+
+        The database has no backup for hours, and its last one is truncated. The configuration's last one is an
+        empty gzip, with a matching checksum.
         """
         with self._lock:
             if self._lost:
@@ -76,18 +78,18 @@ class Backups(Closing):
             self._lost = [*late, last, configurations[-1]]
             for backup in late:
                 self._delete(backup)
-            self._put(last.key, last.content[: int(len(last.content) * _WHAT_IS_LEFT)], last.at)
+            self._put(last.key, last.content[: int(len(last.content) * _TRUNCATED_TO)], last.at)
             self._upload(replace(configurations[-1], content=EMPTY_GZIP))
 
     def recover(self) -> None:
-        """Mend what `fail` broke: every backup is there, and whole."""
+        """Undo `fail`: every backup exists and is complete."""
         with self._lock:
             for backup in self._lost:
                 self._upload(backup)
             self._lost = []
 
     def close(self) -> None:
-        """Make no more. May be called twice."""
+        """Stop making backups. May be called twice."""
         self._closing.set()
         self._thread.join(_STOPPING_TAKES_AT_MOST)
 
@@ -100,7 +102,7 @@ class Backups(Closing):
     def _try(self) -> None:
         try:
             self._keep(self._another())
-        except ServerFailed:  # somebody has stopped one of the servers, as the demo asks to
+        except ServerFailed:  # a server is stopped, as the instructions of --hold suggest
             return
 
     def _keep(self, backup: Backup) -> None:

@@ -1,4 +1,4 @@
-"""How the demo's bucket is kept: settings that a bucket of backups should have."""
+"""The settings of the demo's bucket: those that a bucket of backups should have."""
 
 from collections.abc import Mapping
 
@@ -33,6 +33,6 @@ _SETTINGS: Mapping[str, str] = {
 
 
 def secure(store: S3) -> None:
-    """Keep every version, lock and encrypt what is written, let nobody else in, and keep it as long as it has to be."""
+    """Enable versioning, object lock and encryption, block public access, and set the retention."""
     for setting, document in _SETTINGS.items():
         store.put(f"{store.bucket}?{setting}", document.encode())

@@ -1,4 +1,4 @@
-"""A certificate authority of the demo's own, its servers' certificates, and the trust in it."""
+"""The demo's certificate authority, the certificates of its servers, and the bundle to trust."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ class Authority:
 
     @property
     def certificate(self) -> bytes:
-        """What its servers' clients have to trust, as PEM."""
+        """The CA certificate that clients have to trust, as PEM."""
         return self._authority.cert_pem.bytes()
 
     def tls(self) -> Tls:
@@ -32,7 +32,7 @@ class Authority:
         return made
 
     def renew(self, tls: Tls, *, left: timedelta = LIFETIME - _USED) -> None:
-        """Serve another certificate from the next handshake on: one that ends when `left` is over."""
+        """Serve another certificate from the next handshake on. It expires after `left`."""
         ends = datetime.now(UTC) + left
         made = self._authority.issue_cert(
             *_NAMES,
@@ -50,7 +50,7 @@ def issue() -> Tls:
 
 
 def write_bundle(path: Path, authority: bytes) -> Path:
-    """Write what SSL_CERT_FILE names: the authorities this system trusts, and the demo's."""
+    """Write the file for SSL_CERT_FILE: the CAs that this system trusts, and the demo's."""
     known = ssl.get_default_verify_paths()
     files = [Path(found) for found in (known.cafile, known.openssl_cafile) if found and Path(found).is_file()]
     system = files[0].read_bytes() if files else b""

@@ -1,11 +1,11 @@
-"""Servers that are stopped when the `with` that started them ends."""
+"""Servers that stop at the end of their `with` block."""
 
 from types import TracebackType
 from typing import Protocol, Self
 
 
 class Closing(Protocol):
-    """Anything with a `close` that may be called twice, as a context manager."""
+    """A context manager with a `close` that may be called twice."""
 
     def close(self) -> None:
         """Stop, and leave nothing behind."""

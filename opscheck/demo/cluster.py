@@ -1,4 +1,4 @@
-"""The demo's Kubernetes cluster: the objects of `integration-deployment`, and what can go wrong with them."""
+"""The demo's Kubernetes cluster: the objects of `integration-deployment`, and their faults."""
 
 import secrets
 import threading
@@ -173,7 +173,7 @@ def break_pods(world: World) -> None:
         event("backoff", NAMESPACE, about=f"Pod/{crashing}", reason="BackOff", message=back_off, kind="Warning"),
         event("failed", NAMESPACE, about=f"Pod/{pulling}", reason="Failed", message=pull, kind="Warning"),
     )
-    for name in (crashing, pulling):  # what does not run is not measured
+    for name in (crashing, pulling):  # metrics-server reports running pods only
         world.remove("PodMetrics", name, NAMESPACE)
 
 
@@ -212,7 +212,7 @@ def erase_errors(world: World) -> None:
 
 
 class MetricsServer:
-    """Measures again every 15 seconds: what was measured stays fresh however long the demo is held."""
+    """Measures every 15 seconds, so that metrics stay recent while the demo is held."""
 
     def __init__(self, world: World, *, every: float = 15.0) -> None:
         self._world = world

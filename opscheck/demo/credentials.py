@@ -2,7 +2,7 @@
 
 import secrets
 
-# Each of them has to be percent-encoded in a URL: a client that forgets it fails here, not in production.
+# Characters that need percent-encoding in a URL: a client without it fails here, not in production.
 AWKWARD = "@:/?#%&+"
 
 

@@ -1,4 +1,4 @@
-"""What the demo's backups hold: its own database as pg_dump writes it, and its cluster's objects."""
+"""The content of the demo's backups: its database as pg_dump writes it, and the objects of its cluster."""
 
 import gzip
 import io
@@ -14,11 +14,11 @@ from opscheck.demo.postgres import DATABASE, PostgreSQL
 from opscheck.transport.processes import ServerFailed
 
 EMPTY_GZIP = gzip.compress(b"", mtime=0)
-"""What gzip makes of nothing: 20 bytes, from a pipe whose dump failed."""
+"""A gzip file without content: 20 bytes, from a pipe whose dump failed."""
 
 _DUMPING_TAKES_AT_MOST = 60.0
-# Where an archive's header has the moment at which it was made: seven numbers of a sign and four bytes. Since the
-# version of archives that PostgreSQL 16 writes.
+# Position of the creation time in an archive's header: seven numbers, each a sign and four bytes. Valid from the
+# archive version that PostgreSQL 16 writes.
 _MADE_FROM, _MADE_TO = 12, 47
 _VERSION = slice(5, 7)
 _OLDEST_VERSION = bytes([1, 15])
@@ -34,11 +34,11 @@ _SAVED = (
 
 
 def dump(server: PostgreSQL) -> bytes:
-    """The database in pg_dump's custom format, as a superuser, who gets in when all connections are taken."""
+    """The database in pg_dump's custom format, as a superuser, who can connect when all other connections are used."""
     address = urlsplit(server.dsn("postgres"))
     program = server.programs / "bin" / "pg_dump"
     where = [f"--host={address.hostname}", f"--port={address.port}", f"--username={address.username}"]
-    made = subprocess.run(  # noqa: S603 -- beside the server's own
+    made = subprocess.run(  # noqa: S603 -- in the folder of the server's programs
         [program, "--format=custom", "--no-password", *where, DATABASE],
         env={"PGPASSWORD": unquote(address.password or ""), "TZ": "UTC"},
         stdin=subprocess.DEVNULL,
@@ -52,14 +52,14 @@ def dump(server: PostgreSQL) -> bytes:
 
 
 def log(at: datetime) -> bytes:
-    """A minute of the application's log, packed."""
+    """A minute of the application's log, compressed."""
     return gzip.compress(f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} INFO workflows are running\n".encode(), mtime=0)
 
 
 def as_if_made(archive: bytes, at: datetime) -> bytes:
-    """The same archive, whose header says that it was made at that time."""
+    """The same archive with another creation time in its header."""
     if archive[_VERSION] < _OLDEST_VERSION:
-        raise ServerFailed(f"no archive of pg_dump 16 or later: {archive[:8]!r}")
+        raise ServerFailed(f"not an archive of pg_dump 16 or later: {archive[:8]!r}")
     utc = at.astimezone(UTC)
     numbers = (utc.second, utc.minute, utc.hour, utc.day, utc.month - 1, utc.year - 1900, 0)
     made = b"".join(b"\0" + number.to_bytes(4, "little") for number in numbers)
@@ -67,7 +67,7 @@ def as_if_made(archive: bytes, at: datetime) -> bytes:
 
 
 def configuration(world: World, at: datetime) -> bytes:
-    """The objects that somebody wrote, without Secrets and without their status, as a tar.gz made at that time."""
+    """The configured objects, without Secrets and without their status, as a tar.gz of that time."""
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w") as archive:
         for name, item in _written(world):

@@ -1,4 +1,4 @@
-"""The whole embedded environment: every system the morning routine looks at, real and of its own."""
+"""The embedded environment: a real server of every system that daily.yaml checks."""
 
 import os
 import threading
@@ -26,7 +26,7 @@ from opscheck.transport.processes import folder
 
 __all__ = ["FAULTS", "Environment"]
 
-# Beside the server's data, as far as a demo has an elsewhere.
+# Next to the data folder: the demo has no other machine for the archive.
 _ARCHIVE_COMMAND = "mkdir -p ../archive && test ! -f ../archive/%f && cp %p ../archive/%f"
 
 
@@ -39,11 +39,11 @@ Server = TypeVar("Server", bound=_Closable)
 
 class Environment:
     """
-    Started by `with`, gone after it: no process, no port, no folder stays, whatever happens inside.
+    Started by `with`. After it no process, port or folder remains, also after an exception.
 
     progress: called with one line for each part that runs. postgres_version: 16 or 18.
-    `variables` is what `policies/daily.yaml` and `policies/recovery.yaml` read from the environment. Raises
-    ServerFailed.
+    `variables` are the environment variables of `policies/daily.yaml` and `policies/recovery.yaml`.
+    Raises ServerFailed.
     """
 
     api: DemoApi
@@ -76,11 +76,11 @@ class Environment:
         return {name: pid for name, pid in found.items() if pid is not None}
 
     def break_(self, name: str) -> None:
-        """Break something of FAULTS, and return when it is broken. ValueError: no such fault."""
+        """Cause one of FAULTS. Returns when it has an effect. Raises ValueError for an unknown fault."""
         fault(name).break_(self)
 
     def repair(self, name: str) -> None:
-        """Mend what `break_` broke."""
+        """Repair the fault that `break_` caused."""
         fault(name).repair(self)
 
     def close(self) -> None:
@@ -102,7 +102,7 @@ class Environment:
 
     def _start(self) -> None:
         self._started = datetime.now(UTC).replace(microsecond=0)
-        # Leaving the pool waits for its threads, so that whatever they started is known and can be closed.
+        # Leaving the pool waits for its threads, so that every started server is registered and can be closed.
         with ThreadPoolExecutor(max_workers=4) as pool:
             starting = [
                 pool.submit(start)

@@ -1,4 +1,4 @@
-"""What the demo can break, for real."""
+"""The faults that the demo can cause."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,27 +22,27 @@ FAULTS: Mapping[str, str] = {
     "pods": "one pod is in CrashLoopBackOff, another cannot pull its image",
     "usage": "a node uses 97 % of its CPU",
     "errors": "the application logged hundreds of errors, some with a token in them",
-    "connections": "a leaking client holds every connection an ordinary role can have",
+    "connections": "a leaking client holds every connection that ordinary roles can use",
     "cache": "redis-server is stopped",
-    "certificate": "the API serves a certificate that ends tomorrow",
-    "backups": "no dump has arrived for 5 hours, the last one is cut off, and the configuration's is an empty gzip",
+    "certificate": "the API serves a certificate that expires tomorrow",
+    "backups": "no dump for 5 hours, the last one is truncated, and the configuration's is an empty gzip",
 }
 
 
 @dataclass(frozen=True)
 class Fault:
-    """How to break something, and how to mend it."""
+    """The functions that cause a fault and repair it."""
 
     break_: Callable[["Environment"], None]
     repair: Callable[["Environment"], None]
 
 
 def fault(name: str) -> Fault:
-    """The fault of that name. Raises ValueError with the names there are."""
+    """The fault of that name. Raises ValueError with the known names."""
     try:
         return _HOW[name]
     except KeyError:
-        raise ValueError(f"no fault is called {name!r}; there are {', '.join(FAULTS)}") from None
+        raise ValueError(f"unknown fault {name!r}; known faults: {', '.join(FAULTS)}") from None
 
 
 def _degrade_api(environment: "Environment") -> None:

@@ -1,4 +1,4 @@
-"""What the demo's system did before it was started: a week of work, and a backup of each night."""
+"""The past of the demo's system: a week of work, and a backup of each night."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,9 +23,9 @@ _LOGS_SHIPPED = 10
 
 def a_week(server: PostgreSQL, now: datetime) -> list[Backup]:
     """
-    Write the application's tables as it wrote them day by day, and dump them as they were each night, and now.
+    Write the application's tables day by day, and dump them each night and now.
 
-    Between nights every half-hour was dumped too, of which the last hours' are kept.
+    Dumps of every half-hour exist too, for the last hours.
     """
     tables.create(server)
     nights = _nights(now)
@@ -46,17 +46,17 @@ def configurations(world: World, now: datetime) -> list[Backup]:
 
 
 def shipped_logs(now: datetime) -> list[Backup]:
-    """What the application logged in the last minutes, as it was shipped minute by minute."""
+    """The application's log of the last minutes, one file per minute."""
     return [ship_log(now - minute * LOGS_SHIPPED_EVERY) for minute in reversed(range(_LOGS_SHIPPED))]
 
 
 def ship_log(at: datetime) -> Backup:
-    """What it logged in the minute before."""
+    """The log of the minute before `at`."""
     return Backup(LOGS, log(at), at)
 
 
 def go_on(server: PostgreSQL, world: World, namespace: str) -> Backup:
-    """The application works on, and its database is dumped once more. Raises ServerFailed."""
+    """Write more rows, and dump the database again. Raises ServerFailed."""
     now = datetime.now(UTC).replace(microsecond=0)
     try:
         tables.work(server, _WORKFLOWS_SINCE, until=now, over=backup_jobs.EVERY)
@@ -79,7 +79,7 @@ def _night(server: PostgreSQL, at: datetime) -> Backup:
 
 
 def _half_hours(last_night: bytes, now: datetime) -> Iterator[Backup]:
-    """Of those of today, which differ in nothing that anybody looks at."""
+    """The dumps of today. Their content is that of the last night: no check compares them."""
     for number in range(_KEPT_ALL_FOR // backup_jobs.EVERY, 0, -1):
         at = now - number * backup_jobs.EVERY
         yield Backup(DATABASE, as_if_made(last_night, at), at)

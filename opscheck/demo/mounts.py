@@ -3,12 +3,12 @@
 import os
 from pathlib import Path
 
-# Neither devices nor the kernel's own views are places where anybody keeps data.
+# Devices and the kernel's file systems contain no data of users.
 _NO_DATA = frozenset({"devtmpfs", "proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2", "squashfs", "ramfs"})
 
 
 def roomiest_mount(table: Path = Path("/proc/self/mounts")) -> str:
-    """The mount point with the smallest share of its blocks and inodes in use; `/` where it cannot be told."""
+    """The mount point with the smallest share of its blocks and inodes in use; `/` if unknown."""
     try:
         lines = table.read_text().splitlines()
     except OSError:  # not Linux

@@ -51,7 +51,7 @@ def installed_versions() -> dict[int, Path]:
 
 
 def has_contrib(programs: Path) -> bool:
-    """Whether an installation has the extensions of PostgreSQL's sources, such as pg_stat_statements."""
+    """True if an installation has PostgreSQL's contrib extensions, such as pg_stat_statements."""
     return any(programs.glob("share/**/extension/pg_stat_statements.control"))
 
 
@@ -61,7 +61,7 @@ def _from_the_wheel(version: int | None) -> Path:
 
 
 def _escaped(value: str) -> str:
-    """As it stands between the quotes of postgresql.conf."""
+    """The value, escaped for the quotes in postgresql.conf."""
     return value.replace("\\", "\\\\").replace("'", "''")
 
 
@@ -72,16 +72,16 @@ def _version(program: Path) -> str:
 
 class PostgreSQL(Closing):
     """
-    A cluster of its own in a temporary folder, on 127.0.0.1 and a free port, gone after `close`.
+    A PostgreSQL cluster in a temporary folder, on 127.0.0.1 and a free port, removed by `close`.
 
     It has a database `integration_db` and the roles `opscheck` (may monitor, and may use the reserved
-    connections where there are such) and `app`. version: 16 or 18, the newest when not given; or `programs`,
-    the folder of any installation. `settings` stand in postgresql.conf, so that ALTER SYSTEM goes before them.
+    connections, if any) and `app`. version: 16 or 18, by default the newest; or `programs`, the folder of any
+    installation. `settings` are written to postgresql.conf, so that ALTER SYSTEM overrides them.
 
-    copy_of: begin with the data of that server, which is stopped, and with its programs and roles. `files` are
+    copy_of: start with the data, programs and roles of that server, which is stopped. `files` are
     written into the data folder before the first start; `standby.signal` makes such a copy a standby.
 
-    `stop` and `start` take it down and bring it back on the same port. Raises ServerFailed.
+    `stop` and `start` stop it and start it again on the same port. Raises ServerFailed.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class PostgreSQL(Closing):
 
     @property
     def has_contrib(self) -> bool:
-        """Whether pg_stat_statements and its like are installed beside it."""
+        """True if contrib extensions such as pg_stat_statements are installed."""
         return has_contrib(self._programs)
 
     @property
@@ -139,7 +139,7 @@ class PostgreSQL(Closing):
 
     @property
     def usable_connections(self) -> int:
-        """How many connections ordinary roles can have."""
+        """The number of connections for ordinary roles."""
         return self.max_connections - SUPERUSER_RESERVED - RESERVED
 
     def dsn(self, role: str = "opscheck", database: str = DATABASE) -> str:
@@ -182,7 +182,7 @@ class PostgreSQL(Closing):
         self.start()
 
     def reload(self) -> None:
-        """Have it read its settings anew."""
+        """Reload its settings."""
         if self.pid is not None:
             os.kill(self.pid, signal.SIGHUP)
 
@@ -198,12 +198,12 @@ class PostgreSQL(Closing):
 
     @property
     def _reserves(self) -> bool:
-        """Whether there are connections for a role that is no superuser."""
+        """True if some connections are reserved for a role that is not a superuser."""
         return self.major >= _RESERVED_SINCE
 
     def _prepare(self, copy_of: "PostgreSQL | None", files: Mapping[str, str]) -> None:
         if self._user is not None and not reachable(self._programs / "bin" / "postgres"):
-            # They lie in root's home, say. Opening that for everybody is not ours to do.
+            # They may be in root's home, whose permissions must not change.
             self._programs = copy_programs(self._programs, self._home / "programs")
         give(self._home, self._user)
         if copy_of is None:
@@ -239,7 +239,7 @@ class PostgreSQL(Closing):
             raise ServerFailed(f"initdb ended with {made.returncode}:\n{made.stdout}{made.stderr}")
 
     def _start_somewhere(self) -> None:
-        """Start on a free port; somebody may take it first, so try again with another."""
+        """Start on a free port. Another process may take it first: then try another port."""
         for attempt in range(1, _ATTEMPTS + 1):
             self.port = free_port()
             try:

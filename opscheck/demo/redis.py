@@ -60,7 +60,7 @@ class Redis(Closing):
         for line in self._say("INFO", "server").splitlines():
             if line.startswith("redis_version:"):
                 return line.partition(":")[2].strip()
-        raise ServerFailed("redis-server does not tell its version")
+        raise ServerFailed("redis-server prints no version")
 
     def start(self) -> None:
         """Start on the port it has. Does nothing while it runs."""
@@ -81,7 +81,7 @@ class Redis(Closing):
         self._folder.cleanup()
 
     def _start_somewhere(self) -> None:
-        """Start on a free port; somebody may take it first, so try again with another."""
+        """Start on a free port. Another process may take it first: then try another port."""
         for attempt in range(1, _ATTEMPTS + 1):
             self.port = self._free_port()
             try:

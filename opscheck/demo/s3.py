@@ -52,7 +52,7 @@ class S3(Closing):
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """What an AWS client reads from the environment."""
+        """The environment variables of an AWS client."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": self.access_key,
@@ -64,7 +64,7 @@ class S3(Closing):
         """
         Make a bucket (`name`), a setting of it (`name?versioning`) or an object (`name/key`).
 
-        modified: what the store says when an object was written; now, when not given.
+        modified: the modification time of the object, by default now.
         """
         dated = {"x-amz-meta-mtime": f"{modified.timestamp():.3f}"} if modified else {}
         self._ask("PUT", path, body, {"Content-MD5": _md5(body), **dated})  # a bucket with object lock wants its sum
@@ -80,7 +80,7 @@ class S3(Closing):
         self._folder.cleanup()
 
     def _start_somewhere(self) -> None:
-        """Start on a free port; somebody may take it first, so try again with another."""
+        """Start on a free port. Another process may take it first: then try another port."""
         for attempt in range(1, _ATTEMPTS + 1):
             self.port = free_port()
             command = [sys.executable, "-m", "opscheck.demo.s3_server", str(self.port)]

@@ -1,10 +1,10 @@
 """
-moto's server with one thing more: an object may be as old as a client says.
+moto's server, where a client may set the modification time of an object.
 
     python -m opscheck.demo.s3_server PORT
 
-To S3 an object is as old as its upload, so that a week of backups takes a week. Here a PUT with the metadata `mtime`,
-in which rclone keeps a file's own time, makes that the object's LastModified. A copy is as new as it is in S3.
+In S3 the modification time is the time of the upload, so that a week of backups takes a week. Here a PUT with the
+metadata `mtime`, in which rclone keeps a file's time, sets LastModified. A copy has the time of the copy, as in S3.
 """
 
 import os
@@ -25,7 +25,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def dated(application: Application) -> Application:
-    """The application, whose objects are as old as their PUT says."""
+    """The application, with LastModified from the metadata of each PUT."""
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         body = application(environ, start)

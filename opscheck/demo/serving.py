@@ -37,7 +37,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What the server says."""
+    """One response of the server."""
 
     status: int = 200
     body: bytes = b""
@@ -162,7 +162,7 @@ class _Server(ThreadingHTTPServer):
                 del self._open[request]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client that goes away, or does not trust our certificate, is no error of this server.
+        # A client that goes away, or does not trust our certificate, is not an error of this server.
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 

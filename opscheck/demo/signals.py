@@ -1,4 +1,4 @@
-"""An orderly end, whichever way somebody ends the command."""
+"""An orderly end of the command by any signal that ends it."""
 
 import signal
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ended(BaseException):
-    """Somebody asked the command to end: Ctrl-C, SIGTERM, or a closed terminal."""
+    """The command was ended by Ctrl-C, SIGTERM or a closed terminal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -18,7 +18,7 @@ class Ended(BaseException):
 @contextmanager
 def ending_in_order() -> Iterator[None]:
     """
-    Raise Ended at the first signal that ends a program; those that follow do not disturb the cleaning up.
+    Raise Ended at the first signal that ends a program. Later signals are ignored, so that cleaning up completes.
 
     Only in the main thread, which is where Python runs signal handlers.
     """
@@ -29,7 +29,7 @@ def ending_in_order() -> Iterator[None]:
         raise Ended(number)
 
     before = {each: signal.getsignal(each) for each in ENDINGS}
-    # What is ignored stays ignored: nohup, and jobs that a script starts in the background.
+    # Ignored signals stay ignored: nohup, and background jobs of a script.
     heeded = {each: handler for each, handler in before.items() if handler != signal.SIG_IGN}
     try:
         for each in heeded:

@@ -48,7 +48,7 @@ def work(server: PostgreSQL, workflows: int, *, until: datetime, over: timedelta
 
 
 def look_after(server: PostgreSQL) -> None:
-    """Do with the tables once what autovacuum would do later."""
+    """Vacuum and analyze the tables, as autovacuum would do later."""
     with _connected(server) as connection:
         # Not the catalogs, of which the application owns nothing.
         connection.execute("VACUUM (ANALYZE) workflows, executions")

@@ -41,9 +41,10 @@ _TIMEOUT_WHERE_NONE_IS_SAID = Duration.parse("5s")
 _CHECKED_IN_EACH_FILE = frozenset({"version", "extends"})
 
 
-def read_policy(
+def read_policy(  # noqa: PLR0913 - how a policy is read, by name
     path: Path,
     *,
+    below: Iterable[Path] = (),
     environ: Mapping[str, str] = os.environ,
     keep_unset: bool = False,
     registry: Registry | None = None,
@@ -55,7 +56,8 @@ def read_policy(
     Raises PolicyError when a file cannot be read. `Draft.finish` raises all other errors, including those
     of expectations. With `keep_unset` a reference to an unset variable stays.
     `registry` has the systems before the policy's `uses`; by default the bundled ones. With `layer_allowed` a file
-    with neither `environment` nor `expectations` is valid: other policies extend it.
+    with neither `environment` nor `expectations` is valid: other policies extend it. The policy extends the files
+    `below` too, in this order.
     """
     secrets = Secrets()
 
@@ -63,7 +65,7 @@ def read_policy(
         return Variables(environ, secrets, public, keep_unset=keep_unset)
 
     try:
-        layers = read_layers(path, variables)
+        layers = read_layers(path, variables, below)
     except PolicyError as error:
         raise PolicyError(issue.without(secrets) for issue in error.issues) from None
     root, issues = replaced(layers.root, variables(public_names(layers.root)))

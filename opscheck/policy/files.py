@@ -2,7 +2,9 @@
 
 import codecs
 import stat
+import sys
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 
 from yaml.reader import Reader
@@ -12,8 +14,16 @@ from opscheck.policy.errors import Issue, PolicyError
 from opscheck.policy.nodes import Source
 
 MAX_BYTES = 10 * 2**20
+STANDARD_INPUT = Path("-")
+"""Names standard input in place of a file."""
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@cache
+def standard_input() -> bytes:
+    """Standard input, which is read once. The first call must be before pytest captures it."""
+    return sys.stdin.buffer.read(MAX_BYTES + 1)
 
 
 class CannotOpenError(Exception):
@@ -37,21 +47,25 @@ def read_text(path: Path, shown: str) -> tuple[Source, bytes]:
 
 
 def _read(path: Path, shown: str) -> bytes:
+    content = standard_input() if path == STANDARD_INPUT else _read_file(path, shown)
+    _refuse_too_large(len(content), shown)  # the size of a pipe is unknown before reading
+    return content
+
+
+def _read_file(path: Path, shown: str) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise CannotOpenError("expected a file, got a directory")
         _refuse_too_large(status.st_size, shown)
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise CannotOpenError(f"no such file{_near(path)}") from None
     except PermissionError:
         raise CannotOpenError("no permission to read it; grant read access to the user who runs opscheck") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in its name
         raise CannotOpenError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    _refuse_too_large(len(content), shown)  # the size of a pipe is unknown before reading
-    return content
 
 
 def _refuse_too_large(size: int, shown: str) -> None:

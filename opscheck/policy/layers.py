@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import msgspec
 from opscheck.bundle import bundled
 from opscheck.policy.document import Document, read_document
 from opscheck.policy.errors import Issue, PolicyError
-from opscheck.policy.files import CannotOpenError
+from opscheck.policy.files import STANDARD_INPUT, CannotOpenError
 from opscheck.policy.nodes import Mapping, Node, Scalar, Sequence, text_of
 from opscheck.policy.variables import Expanded, Variables, public_names
 
@@ -36,15 +36,16 @@ class Layers:
     issues: tuple[Issue, ...]
 
 
-def read_layers(path: Path, expand: Expand) -> Layers:
+def read_layers(path: Path, expand: Expand, below: Iterable[Path] = ()) -> Layers:
     """
     Read a policy and the files that it extends, and merge them: mappings key by key, lists replaced.
 
+    It extends the files `below` too, in this order, without naming them.
     The entries of `expectations` and `waivers` merge by id. Each file is merged once, after all that it extends;
     the shipped base comes before everything. Raises PolicyError when a file cannot be read.
     """
     reading = _Reading(expand)
-    reading.start(path)
+    reading.start([*below, path])
     if reading.incomplete:
         # The content of a missing layer is unknown: nothing else can be validated.
         raise PolicyError(reading.issues)
@@ -62,16 +63,18 @@ class _Reading:
     _documents: dict[str, Document] = field(default_factory=dict)
     _open: dict[str, str] = field(default_factory=dict)
 
-    def start(self, path: Path) -> None:
-        root, shown = _bundled_path(ROOT), str(path)
-        if os.path.realpath(root) != os.path.realpath(path):
+    def start(self, paths: list[Path]) -> None:
+        root = _bundled_path(ROOT)
+        if os.path.realpath(root) not in map(os.path.realpath, paths):
             self.merged.append(self._read(root, ROOT))
-        try:
-            self._visit(path, shown)
-        except CannotOpenError as error:
-            raise PolicyError([Issue(shown, 0, 0, "", str(error))]) from None
-        except PolicyError as error:
-            raise PolicyError([*self.issues, *error.issues]) from None
+        for path in paths:
+            shown = "<stdin>" if path == STANDARD_INPUT else str(path)
+            try:
+                self._visit(path, shown)
+            except CannotOpenError as error:
+                raise PolicyError([Issue(shown, 0, 0, "", str(error))]) from None
+            except PolicyError as error:
+                raise PolicyError([*self.issues, *error.issues]) from None
 
     def _visit(self, path: Path, shown: str) -> None:
         real = os.path.realpath(path)

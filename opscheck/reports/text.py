@@ -16,6 +16,8 @@ _LABEL = 10
 _NARROWEST = 40
 _INVISIBLE = {"Mn", "Me"}
 _WIDE = {"W", "F"}
+# A comparator stays with its limit.
+_BREAKS = re.compile(r"(?<![<>]=) ")
 
 
 def one_line(text: str) -> str:
@@ -57,14 +59,15 @@ def cut(text: str, width: int) -> str:
     if width_of(text) <= width:
         return text
     head = _head(text, width - 1)
-    words = head.rpartition(" ")[0].rstrip(" ,;:") if text[len(head)] != " " else head
+    words = head.rpartition(" ")[0] if text[len(head)] != " " else head
+    words = re.sub(r"( [<>]=)?[ ,;:]*$", "", words)
     return (words if width_of(words) >= width // 2 else head) + ELLIPSIS
 
 
 def wrapped(text: str, width: int) -> list[str]:
     """`text` in lines of at most `width` columns, broken between words, and inside one that is wider than a line."""
     lines = [""]
-    for word in text.split(" "):
+    for word in _BREAKS.split(text):
         rest = word
         if lines[-1] and width_of(lines[-1]) + 1 + width_of(rest) <= width:
             lines[-1] += f" {rest}"

@@ -18,6 +18,7 @@ from opscheck.core.record import Result, Run, encode
 from opscheck.core.redaction import Secrets
 from opscheck.gathering.snapshot import Snapshot, SnapshotError, read_snapshot
 from opscheck.policy.draft import Draft, read_policy
+from opscheck.policy.files import STANDARD_INPUT, standard_input
 from opscheck.policy.models import Policy
 from opscheck.running import fixtures
 from opscheck.running.cause_analysis import rehearse
@@ -41,11 +42,14 @@ _STOPPED: dict[int, ExitCode] = {
 _NO_RETURN = pytest.mark.filterwarnings("error::pytest.PytestReturnNotNoneWarning")
 
 
-def activate(config: pytest.Config, policy: Path) -> None:
-    """Read the policy and start the run. Raises pytest.UsageError with all errors."""
+def activate(config: pytest.Config, policies: Sequence[Path]) -> None:
+    """Read the policy, of which each file extends those before it, and take over the run. Raises pytest.UsageError."""
+    *below, policy = policies
     settings = read_settings(config, policy)
+    if STANDARD_INPUT in policies:
+        _read_standard_input(config)
     try:
-        draft = read_policy(policy, keep_unset=settings.snapshot is not None)
+        draft = read_policy(policy, below=below, keep_unset=settings.snapshot is not None)
         snapshot = _snapshot(settings.snapshot, draft) if settings.snapshot else None
         if not draft.unknown_checks():
             draft.finish(today=_today(snapshot))  # nothing is collected for an invalid policy
@@ -331,6 +335,14 @@ class RunHooks:
             message = f"{made.msg} {made.args}"
         made.msg, made.args = self._secrets.clean(message), ()
         return made
+
+
+def _read_standard_input(config: pytest.Config) -> None:
+    if is_worker(config) or getattr(config.option, "tx", None):
+        raise pytest.UsageError("--policy=-: the workers of pytest-xdist have no standard input; name a file")
+    if (capture := config.pluginmanager.get_plugin("capturemanager")) is not None:
+        capture.suspend_global_capture(in_=True)  # pytest resumes it before it collects
+    standard_input()
 
 
 def _snapshot(path: Path, draft: Draft) -> Snapshot:

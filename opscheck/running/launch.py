@@ -22,14 +22,17 @@ class DiscoveryError(UserError):
     """Check modules that cannot be imported; the text is from pytest."""
 
 
-def launch(policy: Path, checks: Sequence[Path], options: Sequence[str]) -> int:
+def launch(policies: Sequence[Path], checks: Sequence[Path], options: Sequence[str]) -> int:
     """
     Run pytest on a policy in this process and return the exit code.
 
+    Each of the policy's files extends those before it.
+
     Every option is written with `=`, or pytest takes its value for a test path.
     """
+    named = [f"--policy={policy}" for policy in policies]
     # Quieter than -q: the summary of the run is all that is shown.
-    words = [*_base(), "--no-header", "-qq", "--tb=no", "-rN", f"--policy={policy}", *options]
+    words = [*_base(), "--no-header", "-qq", "--tb=no", "-rN", *named, *options]
     gc.freeze()
     return _pytest([*words, *map(str, _with_bundled(checks))], [_OfTheCommand()])
 

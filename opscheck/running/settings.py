@@ -115,6 +115,9 @@ def _file(option: str, text: str | None) -> Path | None:
     path = _path(text)
     if path is None:
         return None
+    if text == "-":
+        why = "it is read and written" if option == "--state" else "only `opscheck run` writes to standard output"
+        raise pytest.UsageError(f"{option}: expected a file, got -; {why}")
     if path.is_dir():
         raise pytest.UsageError(f"{option}: expected a file to write, {path} is a directory")
     folder = next(parent for parent in path.absolute().parents if parent.exists())

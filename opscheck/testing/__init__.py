@@ -1,4 +1,4 @@
-"""Judge a check against answers of your own choosing: no server, no pytest plugin, no policy file."""
+"""Run a check on chosen answers, without a server, a pytest plugin or a policy file."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 def expect(kind: type[E], target: Target | None = None, **fields: Any) -> E:
-    """An expectation as a policy would make it: fields as YAML gives them, `id` and `check` filled in."""
+    """An expectation as a policy creates it: fields as in YAML, with `id` and `check` filled in."""
     given = {"id": "expectation", "check": kind.check_name, **fields}
     if target is None:
         return kind.model_validate(given)
@@ -28,7 +28,7 @@ def expect(kind: type[E], target: Target | None = None, **fields: Any) -> E:
 
 
 class Answers(Observe):
-    """Stands in for gathering: an answer, or the problem in its place, for each query."""
+    """A replacement for gathering: an answer, or a problem, for each query."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Answers(Observe):
         """
         The answer to `query`, taken now; without `earlier`, as in a run without a state file.
 
-        Nothing has to be chosen for what is mere evidence.
+        A query for evidence needs no chosen answer.
         """
         answer, problem = None, None
         try:
@@ -78,15 +78,15 @@ def judge(
     earlier: Mapping[Query[Any], Sequence[Sample[Any]]] | None = None,
 ) -> Findings:
     """
-    Run `check` and return what it measured and found. CouldNotObserve comes through.
+    Run `check` and return its measurements and findings. CouldNotObserve is not caught.
 
-    A finding that brings a command without a value for every name in it is a LookupError.
+    Raises LookupError for a finding whose command has a name without a value.
 
-    `earlier` are the answers of earlier runs, oldest first; None is a run for which no state file is kept.
+    `earlier` are the answers of earlier runs, oldest first; None is a run without a state file.
     """
     findings = Findings(expectation)
     check(expectation, observe=Answers(answers, now, earlier), findings=findings)
     for finding in findings.violations:
         if missing := missing_facts(finding, expectation):
-            raise LookupError(f"{finding.subject}: its remedies name facts that it lacks: {', '.join(sorted(missing))}")
+            raise LookupError(f"{finding.subject}: missing facts of its remedies: {', '.join(sorted(missing))}")
     return findings

@@ -1,5 +1,5 @@
 """
-What every system must hold to, as tests: inherit `SystemContract` in a test module and name your system.
+The contract of a system, as tests: inherit `SystemContract` in a test module and name your system.
 
     class TestContract(SystemContract):
         system = SYSTEM
@@ -38,14 +38,14 @@ from opscheck.running.checks import Check, bound_check
 from opscheck.testing import judge
 from opscheck.testing.servers import HTML, answering, dripping, refusing, silent
 
-SECRET = "planted-7f3e9c"  # noqa: S105 - it must never come out again
+SECRET = "planted-7f3e9c"  # noqa: S105 - it must never be printed
 """Plant it in the credentials of `targets`."""
 DEADLINE_S = 0.5
-"""How long each question to a stand-in server may take."""
+"""Time limit of each query to a misbehaving server."""
 SLACK_S = 1.0
-"""How much longer it may take on a busy machine before that is a fault of the probe."""
+"""Additional time that a busy machine may take."""
 NAME = "target"
-"""What `expect` names the target of an expectation, and so what its queries name."""
+"""The name that `expect` gives to the target of an expectation."""
 
 Servers = Mapping[str, Callable[[], AbstractContextManager[int]]]
 STAND_INS: Servers = {
@@ -59,14 +59,14 @@ _PROBLEM = Problem(kind=ProblemKind.UNREACHABLE, text="the server is away")
 
 
 class SystemContract:
-    """The rules that a system is held to. A subclass whose name begins with `Test` is collected by pytest."""
+    """The rules of a system. pytest collects a subclass whose name begins with `Test`."""
 
     system: ClassVar[System]
     """The descriptor."""
     expectations: ClassVar[Sequence[Expectation]] = ()
-    """At least one of each check, as `opscheck.testing.expect` makes them."""
+    """At least one of each check, created by `opscheck.testing.expect`."""
     answers: ClassVar[Mapping[Query[Any], Any]] = {}
-    """Queries with an answer that a server could give."""
+    """Queries with a possible answer of a server."""
 
     @classmethod
     def targets(cls, port: int) -> Iterable[Target]:  # noqa: ARG003 - for subclasses
@@ -75,11 +75,11 @@ class SystemContract:
 
     @classmethod
     def running(cls) -> AbstractContextManager[Target | None]:
-        """A target that is a real server, which must answer every query of `expectations`; None where there is none."""
+        """A target that is a real server and answers every query of `expectations`; None without one."""
         return nullcontext()
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Leave out the tests for which the subclass has nothing, instead of skipping them."""
+        """Leave out the tests for which the subclass has no data, instead of skipping them."""
         super().__init_subclass__(**options)
         if not hasattr(cls, "system"):  # a base of others
             return
@@ -96,7 +96,7 @@ class SystemContract:
                 setattr(cls, name, None)  # pytest collects no test of this name then
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """One test per check, query, model and stand-in server."""
+        """One test per check, query, model and simulated server."""
         parameters: dict[str, dict[str, Any]] = {
             "check_name": {name: name for name in self.system.expectations},
             "expectation": {f"{one.check}-{one.id}": one for one in self.expectations},
@@ -111,7 +111,7 @@ class SystemContract:
 
     # -- the descriptor ------------------------------------------------------------------------------------------
 
-    def test_descriptor_names_what_exists(self) -> None:
+    def test_descriptor_names_exist(self) -> None:
         """Every `module:name` of the descriptor can be imported, and permissions print text with a comment syntax."""
         known = self._registry()
         for kind, declared in self.system.kinds.items():
@@ -127,18 +127,18 @@ class SystemContract:
             assert found_check.check_name == check, f"{found_check.__qualname__} judges {found_check.check_name}"
 
     def test_check_has_a_function_a_claim_and_a_reason(self, check_name: str) -> None:
-        """Each check has a function whose docstring says what it claims, and what breaks when that is false."""
+        """Each check has a function whose docstring has the claim and the reason."""
         check, _ = self._functions().get(check_name, (None, None))
         assert check is not None, f"no function in {self.system.checks} judges {check_name}"
-        assert check.claim, f"{check.file}:{check.line}: no docstring, whose first line is the claim"
-        assert check.reason, f"{check.file}:{check.line}: no second paragraph: what breaks when the claim is false"
+        assert check.claim, f"{check.file}:{check.line}: no docstring with the claim in its first line"
+        assert check.reason, f"{check.file}:{check.line}: no second paragraph with the damage when the claim is false"
 
     def test_check_has_a_sample(self, check_name: str) -> None:
-        """Each check is held to this contract."""
-        assert check_name in {one.check for one in self.expectations}, f"`expectations` has none of {check_name}"
+        """Each check has a sample expectation."""
+        assert check_name in {one.check for one in self.expectations}, f"`expectations` has no {check_name}"
 
     def test_field_has_a_description(self, model: type[BaseModel]) -> None:
-        """Each field of a target or an expectation has a text beneath it, which `schema` and `explain` show."""
+        """Each field of a target or an expectation has a text below it, for `schema` and `explain`."""
         texts = field_docs(model)
         described = {name for name, field in model.model_fields.items() if field.description or _names_target(field)}
         bare = sorted(set(model.model_fields) - set(texts) - described)
@@ -147,11 +147,11 @@ class SystemContract:
     # -- queries -------------------------------------------------------------------------------------------------
 
     def test_query_survives_serialisation(self, expectation: Expectation, tmp_path: Path) -> None:
-        """A query is hashable, holds no secret, and is written to a snapshot and found in it again."""
+        """A query is hashable, contains no secret, and survives a snapshot."""
         queries = _queries(expectation)
         for query in queries:
             assert type(query).name, f"{type(query).__qualname__} has no name"
-            msgspec.json.Decoder(type(query).answer)  # a TypeError where such an answer could not be read back
+            msgspec.json.Decoder(type(query).answer)  # TypeError if such an answer cannot be decoded
         file, now = tmp_path / "snapshot.json", datetime.now(UTC)
         observed = {query: Observation(taken_at=now, duration_s=0.0, problem=_PROBLEM) for query in queries}
         write_snapshot(file, observed, taken_at=now, environment="", secrets=Secrets())
@@ -159,17 +159,17 @@ class SystemContract:
         lost = [
             query.text() for query in queries if (found := snapshot.get(query)) is None or found.problem != _PROBLEM
         ]
-        assert not lost, f"not found again in a snapshot: {', '.join(lost)}"
-        assert SECRET not in file.read_text(), "a query has the planted secret in it"
+        assert not lost, f"lost in a snapshot: {', '.join(lost)}"
+        assert SECRET not in file.read_text(), "a query contains the planted secret"
 
     def test_answer_survives_serialisation(self, sample: tuple[Query[Any], Any]) -> None:
-        """An answer that was saved is judged as it was when it came."""
+        """A saved answer equals the original one."""
         _assert_survives(*sample)
 
     # -- checks --------------------------------------------------------------------------------------------------
 
     def test_check_never_passes_without_an_observation(self, expectation: Expectation) -> None:
-        """Where no query has an answer, the check raises CouldNotObserve or finds something; it never passes."""
+        """Without answers, the check raises CouldNotObserve or finds a violation; it never passes."""
         _, function = self._functions()[expectation.check]
         try:
             found = judge(function, expectation, lambda _: _PROBLEM).violations
@@ -181,43 +181,41 @@ class SystemContract:
 
     def test_probe_survives_a_server_that(self, place: int, stand_in: Callable[[], Any]) -> None:
         """
-        Whatever a server does, the probe answers or raises ProbeError, by its deadline, without a secret in the text.
+        With any server, the probe answers or raises ProbeError by its deadline, without a secret in the text.
 
-        A refused connection marks the whole target as down, so that one outage is one finding.
+        A refused connection marks the whole target as down, so that an outage is one finding.
         """
         with stand_in() as port:
             target = list(self.targets(port))[place].named(NAME)
-            problems = list(self._asked(target))
+            problems = list(self._problems(target))
         for problem in problems:
             assert problem.text, f"a {problem.kind} problem without a text"
-            assert SECRET not in f"{problem.text} {problem.advice}", (
-                "the text of a problem has the planted secret in it"
-            )
+            assert SECRET not in f"{problem.text} {problem.advice}", "the text of a problem contains the planted secret"
         if stand_in is refusing:
-            assert problems, "a refused connection is no problem for this probe"
+            assert problems, "the probe does not report a refused connection as a problem"
             assert problems[0].target_down, f"a refused connection does not mark the target as down: {problems[0]}"
             kind = problems[0].kind
             assert kind is ProblemKind.UNREACHABLE, f"a refused connection is {kind} and not unreachable"
 
     def test_target_shows_no_secret(self, place: int) -> None:
-        """Neither `repr` nor the address of a target has its credentials in it; nor has what `permissions` prints."""
+        """`repr`, the address and `permissions` of a target do not contain its credentials."""
         target = list(self.targets(1))[place].named(NAME)
-        assert SECRET not in f"{target!r} {target.address}", "repr or address of the target has its secret in it"
+        assert SECRET not in f"{target!r} {target.address}", "repr or address of the target contains its secret"
         if (renderer := self._registry().permissions(target.kind)) is not None:
             needed = [one for query in self._queries_of(target.kind) for one in query.permissions()]
             text = renderer.render(target, list(dict.fromkeys(needed)))
-            assert text.strip(), f"permissions of {target.kind} are an empty text"
-            assert SECRET not in text, "the text of permissions has the planted secret in it"
+            assert text.strip(), f"permissions of {target.kind} are empty"
+            assert SECRET not in text, "the text of permissions contains the planted secret"
 
     def test_probe_answers_every_query_of_a_real_server(self) -> None:
-        """Each query of `expectations` has an answer of its type, which survives serialisation."""
+        """Each query of `expectations` has an answer of its type that survives serialisation."""
         with self.running() as target:
             if target is None:
                 pytest.skip("`running` starts no server")
             session = self._registry().probe(target.kind).open_session(target.named(NAME), 10.0)
             try:
                 for query in self._queries_of(target.kind):
-                    answer = _ask(self._registry(), session, query, 10.0)
+                    answer = _answer(self._registry(), session, query, 10.0)
                     _assert_survives(query, answer)
             finally:
                 session.close()
@@ -257,7 +255,7 @@ class SystemContract:
                     found.setdefault(type(query), query)
         return list(found.values())
 
-    def _asked(self, target: Target) -> Iterator[Problem]:
+    def _problems(self, target: Target) -> Iterator[Problem]:
         """The problems of a session with `target`, each raised by its deadline."""
         known = self._registry()
         session, problem = _in_time(lambda: known.probe(target.kind).open_session(target, DEADLINE_S))
@@ -266,7 +264,7 @@ class SystemContract:
             return
         try:
             for query in self._queries_of(target.kind):
-                _, problem = _in_time(lambda query=query: _ask(known, session, query, DEADLINE_S))  # type: ignore[misc]
+                _, problem = _in_time(lambda query=query: _answer(known, session, query, DEADLINE_S))  # type: ignore[misc]
                 if problem is not None:
                     yield problem
         finally:
@@ -277,18 +275,18 @@ def _assert_survives(query: Query[Any], answer: Any) -> None:
     try:
         read = msgspec.json.decode(msgspec.json.encode(answer), type=type(query).answer)
     except (msgspec.MsgspecError, TypeError) as error:
-        raise AssertionError(f"an answer to {query.text()} cannot be read back: {error}") from None
-    assert read == answer, f"an answer to {query.text()} is read back as {read!r}, and was {answer!r}"
+        raise AssertionError(f"an answer to {query.text()} cannot be decoded: {error}") from None
+    assert read == answer, f"an answer to {query.text()} is decoded as {read!r} instead of {answer!r}"
 
 
 def _names_target(field: FieldInfo) -> bool:
-    """True for a field that names a target: the schema says of itself which kinds may stand there."""
+    """True for a field that names a target: the schema lists the allowed kinds itself."""
     parts = (field.annotation, *get_args(field.annotation))
     return any(isinstance(part, type) and issubclass(part, Target) for part in parts)
 
 
 def _in_time(call: Callable[[], Any]) -> tuple[Any, Problem | None]:
-    """What a call into a probe returns, or the problem that it raises; it must end by its deadline."""
+    """The result of a call into a probe, or its problem; the call must end by its deadline."""
     started = time.monotonic()
     answer, problem = None, None
     try:
@@ -296,11 +294,11 @@ def _in_time(call: Callable[[], Any]) -> tuple[Any, Problem | None]:
     except ProbeError as error:
         problem = error.problem
     took = time.monotonic() - started
-    assert took < DEADLINE_S + SLACK_S, f"it took {took:.1f} s, and had {DEADLINE_S} s"
+    assert took < DEADLINE_S + SLACK_S, f"it took {took:.1f} s (limit {DEADLINE_S} s)"
     return answer, problem
 
 
-def _ask(known: Registry, session: Any, query: Query[Any], timeout_s: float) -> Any:
+def _answer(known: Registry, session: Any, query: Query[Any], timeout_s: float) -> Any:
     reader = known.reader(query)
     return reader(session, query, timeout_s) if reader else session.ask(query, timeout_s)
 

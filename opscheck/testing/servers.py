@@ -1,4 +1,4 @@
-"""Stand-in servers that misbehave in the ways that a probe must survive, each on a free loopback port."""
+"""Stand-in servers that misbehave, each on a free loopback port; a probe must survive each of them."""
 
 import contextlib
 import socket
@@ -36,7 +36,7 @@ def dripping(content: bytes = b"+", every_s: float = 0.1) -> Iterator[int]:
     """
     The port of a server that sends one byte of `content` at a time, over and over, and never finishes an answer.
 
-    A time-out per read never ends with it; only a deadline for the whole answer does.
+    A timeout per read never expires; only a deadline for the whole answer does.
     """
 
     def drip(connection: socket.socket, ends: threading.Event) -> None:
@@ -51,7 +51,7 @@ def dripping(content: bytes = b"+", every_s: float = 0.1) -> Iterator[int]:
 
 @contextmanager
 def answering(content: bytes = NONSENSE) -> Iterator[int]:
-    """The port of a server that answers whatever it reads with `content`, which is of another protocol, and closes."""
+    """The port of a server that answers every request with `content` of another protocol, and closes."""
 
     def answer(connection: socket.socket, ends: threading.Event) -> None:
         connection.settimeout(_TICK_S)

@@ -1,1 +1,1 @@
-"""What probes share: connecting under a deadline, HTTP, proxies, processes, files."""
+"""Shared code of probes: connections with a deadline, HTTP, proxies, processes, files."""

@@ -18,9 +18,9 @@ from opscheck.core.observation import ProbeError, ProblemKind
 
 GRACE_S = 0.25
 """
-How much longer than its time limit a probe waits for a silent server.
+Time that a probe waits for a silent server beyond its time limit.
 
-The gatherer gives a silent query up first, and knows whether the whole target was silent; the thread ends soon after.
+The gatherer abandons a silent query first, because it can see if the whole target was silent.
 """
 
 
@@ -49,7 +49,7 @@ def seconds_left(deadline: float) -> float:
 
 
 def read_exactly(connection: socket.socket, count: int, deadline: float) -> bytes:
-    """Exactly so many bytes. Raises OSError."""
+    """Exactly `count` bytes. Raises OSError."""
     data = b""
     while len(data) < count:
         connection.settimeout(seconds_left(deadline))
@@ -115,7 +115,7 @@ def dial_one(address: Address, deadline: float) -> socket.socket:
 
 
 def secure(connection: socket.socket, context: ssl.SSLContext, host: str, deadline: float) -> ssl.SSLSocket:
-    """TLS over `connection`, which is closed when that fails. Raises OSError, of which ssl.SSLError is one."""
+    """TLS over `connection`, which is closed on failure. Raises OSError, such as ssl.SSLError."""
     try:
         connection.settimeout(seconds_left(deadline))  # one limit for the whole handshake
         return context.wrap_socket(connection, server_hostname=host)
@@ -191,11 +191,11 @@ _CONNECTION = (
     (
         ConnectionRefusedError,
         "connection refused by {address}",
-        "nothing listens there: is the server running, and the port right?",
+        "no process listens there: check that the server runs, and the port",
     ),
-    (FileNotFoundError, "there is no socket {address}", "is the server running, and the path right?"),
-    (ConnectionError, "{address} closed the connection", "its log may say why; a proxy or firewall can do it too"),
-    (TimeoutError, "no connection to {address} in time", "is there a firewall that drops packets?"),
+    (FileNotFoundError, "socket {address} not found", "check that the server runs, and the path"),
+    (ConnectionError, "{address} closed the connection", "see its log; a proxy or firewall can cause it too"),
+    (TimeoutError, "no connection to {address} in time", "check for a firewall that drops packets"),
 )
 
 
@@ -203,7 +203,7 @@ def _name(error: socket.gaierror, address: str) -> tuple[str, str]:
     host = address.rpartition(":")[0]
     if error.errno == socket.EAI_AGAIN:
         return f"the name {host} could not be resolved: no name server answered", "check the DNS of this machine"
-    return f"the name {host} does not exist", "check how it is spelled, and the DNS of this machine"
+    return f"the name {host} does not exist", "check its spelling, and the DNS of this machine"
 
 
 # Codes of X509_verify_cert in OpenSSL.
@@ -212,67 +212,70 @@ _WRONG_HOST = {62, 64}
 _UNKNOWN_AUTHORITY = {2, 18, 19, 20, 21}
 
 _TRUST = (
-    "when it is your own authority, name its PEM file in `ca_file` or in SSL_CERT_FILE; "
-    "when it is a public one, the server may leave out its intermediate certificate"
+    "for a private CA, name its PEM file in `ca_file` or in SSL_CERT_FILE; "
+    "for a public CA, the server may not send its intermediate certificate"
 )
 
 
 def _certificate(error: ssl.SSLCertVerificationError, address: str) -> tuple[str, str]:
     subject = f"the certificate of {address}"
     if error.verify_code == _EXPIRED:
-        return f"{subject} has expired", "renew it, and have the server load the new one"
+        return f"{subject} has expired", "renew it, and reload the server"
     if error.verify_code == _NOT_YET_VALID:
         return f"{subject} is not valid yet", "compare the clocks of the server and of this machine"
     if error.verify_code == _REVOKED:
         return f"{subject} was revoked", "replace it"
     if error.verify_code in _WRONG_HOST:
         reason = error.verify_message.rstrip(".")
-        return f"{subject} is for another name: {reason}", "ask for the name it is for, or have it issued for this one"
+        return (
+            f"{subject} is for another name: {reason}",
+            "use a name of the certificate, or have one issued for this name",
+        )
     if error.verify_code in _UNKNOWN_AUTHORITY:
-        return f"{subject} is signed by an unknown authority: {error.verify_message}", _TRUST
+        return f"{subject} is signed by an unknown CA: {error.verify_message}", _TRUST
     return f"{subject} cannot be trusted: {error.verify_message}", ""
 
 
 # OpenSSL's reasons, some of which are the other side's alerts.
 _TLS_REASONS: Mapping[str, tuple[str, str]] = {
-    "WRONG_VERSION_NUMBER": ("answers, but not with TLS", "is this a port without TLS?"),
-    "HTTP_REQUEST": ("answers, but not with TLS", "is this a port without TLS?"),
+    "WRONG_VERSION_NUMBER": ("answers, but not with TLS", "check that this is a port with TLS"),
+    "HTTP_REQUEST": ("answers, but not with TLS", "check that this is a port with TLS"),
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": (
-        "asks for a client certificate",
+        "requires a client certificate",
         "name one in `client_certificate`",
     ),
     "TLSV1_ALERT_PROTOCOL_VERSION": ("offers no version of TLS that is accepted here", "allow TLS 1.2 or newer there"),
     "UNSUPPORTED_PROTOCOL": ("offers no version of TLS that is accepted here", "allow TLS 1.2 or newer there"),
     "SSLV3_ALERT_HANDSHAKE_FAILURE": (
         "refuses the handshake",
-        "it shares no cipher with this client, or asks for a certificate: name one in `client_certificate`",
+        "no common cipher, or it requires a certificate: name one in `client_certificate`",
     ),
-    "TLSV1_UNRECOGNIZED_NAME": ("knows no host of that name", "ask for a name that it serves"),
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": ("says that the client certificate has expired", "renew the client certificate"),
-    "SSLV3_ALERT_BAD_CERTIFICATE": ("does not accept the client certificate", "its log may say why"),
-    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": ("does not accept the client certificate", "its log may say why"),
+    "TLSV1_UNRECOGNIZED_NAME": ("does not serve this host name", "use a host name that it serves"),
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": ("refuses the client certificate: expired", "renew the client certificate"),
+    "SSLV3_ALERT_BAD_CERTIFICATE": ("refuses the client certificate", "see its log"),
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": ("refuses the client certificate", "see its log"),
     "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": (
-        "does not accept the client certificate",
-        "it must be one for client authentication",
+        "refuses the client certificate",
+        "use a certificate for client authentication",
     ),
     "TLSV1_ALERT_UNKNOWN_CA": (
-        "does not accept the client certificate",
-        "have it signed by an authority that the server trusts",
+        "refuses the client certificate",
+        "have it signed by a CA that the server trusts",
     ),
 }
 
 
 def _tls(error: ssl.SSLError, address: str) -> tuple[str, str]:
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return f"{address} closed the connection during the TLS handshake", "is this a port without TLS?"
+        return f"{address} closed the connection during the TLS handshake", "check that this is a port with TLS"
     reason = getattr(error, "reason", None) or str(error)  # only OpenSSL's own errors have one
-    text, advice = _TLS_REASONS.get(reason, (f"does not speak TLS with us: {reason}", ""))
+    text, advice = _TLS_REASONS.get(reason, (f"fails the TLS handshake: {reason}", ""))
     return f"{address} {text}", advice
 
 
 def _bad_file(error: OSError, content: str, whose: str, field: str, path: str | None) -> ProbeError:
     if isinstance(error, ssl.SSLError):
-        text = f"{whose} {field} {path} does not hold {content} that can be used ({error.reason or 'no PEM'})"
+        text = f"{whose} {field} {path} does not contain {content} ({error.reason or 'not PEM'})"
     else:
         text = f"{whose} {field} {path} cannot be read: {error.strerror}"
     return ProbeError(ProblemKind.UNSUPPORTED, text, f"{field} is a PEM file with {content}", target_down=True)

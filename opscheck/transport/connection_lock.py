@@ -20,7 +20,7 @@ def own_deadline(timeout_s: float) -> float:
 def turn(lock: threading.Lock, deadline: float, timeout_s: float) -> Iterator[None]:
     """Hold the lock. Raises ProbeError when another query holds it until `deadline`."""
     if not lock.acquire(timeout=max(0.0, deadline - monotonic())):
-        raise ProbeError(ProblemKind.LATE, f"another question took all of the {timeout_s:g} s")
+        raise ProbeError(ProblemKind.LATE, f"another query took all of the {timeout_s:g} s")
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Server processes: started on a free port, awaited with a deadline, stopped by their own handle."""
+"""Server processes: started on a free port, awaited with a deadline, stopped by their handle."""
 
 import os
 import pwd
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 FOLDER_PREFIX = "opscheck-demo-"
-# PostgreSQL refuses to run as root. This user is there on every system and owns nothing.
+# PostgreSQL refuses to run as root. This user exists on every system and owns nothing.
 _UNPRIVILEGED = "nobody"
 _POLL_S = 0.02
 _STOP_TIMEOUT_S = 5.0
@@ -20,15 +20,15 @@ _LINES_OF_LOG = 12
 
 
 class ServerFailed(RuntimeError):  # noqa: N818 -- a statement reads better in a message than a noun
-    """A server did not start, or failed at something; the message names it and has the end of its log."""
+    """A server did not start, or failed; the message names it and contains the end of its log."""
 
 
 class ServerProcess:
     """
     One child process that serves.
 
-    It has a session of its own, so that Ctrl-C at the terminal reaches opscheck alone, which then ends its servers in
-    order. `user` is the system user that it runs as; its output goes to `log`.
+    It has its own session, so that Ctrl-C at the terminal reaches only opscheck, which then ends its servers in order.
+    `user` is the system user of the process; its output goes to `log`.
     """
 
     def __init__(self, name: str, command: Sequence[str | Path], log: Path, *, user: str | None = None) -> None:
@@ -54,7 +54,7 @@ class ServerProcess:
 
     @property
     def running(self) -> bool:
-        """Whether it still runs."""
+        """True while it runs."""
         return self._process.poll() is None
 
     def wait_until(self, ready: Callable[[], bool], *, within: float = 20.0) -> None:
@@ -79,7 +79,7 @@ class ServerProcess:
 
 
 def wait_until(holds: Callable[[], bool], within: float, otherwise: str, evidence: Callable[[], str] = str) -> None:
-    """Wait until something holds. After `within` seconds raises ServerFailed: `otherwise`, and the evidence."""
+    """Wait until `holds` returns true. After `within` seconds raises ServerFailed: `otherwise`, and the evidence."""
     deadline = time.monotonic() + within
     while not holds():
         if time.monotonic() > deadline:
@@ -88,7 +88,7 @@ def wait_until(holds: Callable[[], bool], within: float, otherwise: str, evidenc
 
 
 def unprivileged_user() -> str | None:
-    """The system user for programs that refuse to run as root; None unless this process is root."""
+    """The system user for programs that refuse to run as root; None if this process is not root."""
     return _UNPRIVILEGED if os.geteuid() == 0 else None
 
 
@@ -116,14 +116,14 @@ def group_of(user: str | None) -> int | None:
 
 
 def folder() -> "tempfile.TemporaryDirectory[str]":
-    """A temporary folder that other users may pass through but not list."""
+    """A temporary folder that other users may traverse but not list."""
     made = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=reachable_parent())
     Path(made.name).chmod(0o711)
     return made
 
 
 def reachable_parent() -> str | None:
-    """The folder of temporary folders; as root one that an unprivileged user can reach too."""
+    """The parent of temporary folders; as root, one that an unprivileged user can reach too."""
     usual = tempfile.gettempdir()
     if os.geteuid() != 0 or reachable(Path(usual)):
         return usual
@@ -131,7 +131,7 @@ def reachable_parent() -> str | None:
 
 
 def reachable(path: Path) -> bool:
-    """Whether any user can reach this path: others may traverse each of its folders."""
+    """True if any user can reach this path: others may traverse each of its folders."""
     found = path.resolve()
     return all(folder.stat().st_mode & 0o001 for folder in (found, *found.parents))
 
@@ -145,7 +145,7 @@ def free_port() -> int:
 
 
 def accepts(port: int) -> bool:
-    """Whether a process accepts connections on this port of 127.0.0.1."""
+    """True if a process accepts connections on this port of 127.0.0.1."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
     except OSError:

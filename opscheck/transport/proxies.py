@@ -6,7 +6,7 @@ from urllib.request import getproxies, proxy_bypass
 
 
 def environment_proxy(server: str) -> str | None:
-    """The proxy of HTTPS_PROXY or HTTP_PROXY for `server`, None where NO_PROXY or its own address says otherwise."""
+    """The proxy of HTTPS_PROXY or HTTP_PROXY for `server`; None for a loopback address or by NO_PROXY."""
     parts = urlsplit(server)
     # As Go's clients do: loopback addresses are never reached through a proxy.
     if parts.hostname == "localhost" or _is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):

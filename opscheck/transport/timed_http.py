@@ -24,7 +24,7 @@ def start_clock(deadline: float) -> None:
 
 def send(pool: urllib3.PoolManager, method: str, url: str, deadline: float, **options: Any) -> urllib3.BaseHTTPResponse:
     """
-    Send a request, and return the head of the answer; its body is still to be read. Redirects are not followed.
+    Send a request, and return the response with its body unread. Redirects are not followed.
 
     Raises TimeoutError, and urllib3's errors, OSError and ValueError for other failures.
     """

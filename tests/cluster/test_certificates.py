@@ -145,7 +145,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_every_state_is_told_as_it_is(judged, state):
+def test_every_state_is_reported(judged, state):
     expected, builder = STATES[state]
 
     found = told(judged(builder()))
@@ -154,7 +154,7 @@ def test_every_state_is_told_as_it_is(judged, state):
     assert all(observed.startswith(text) for (text, _), (observed, _) in zip(expected, found, strict=True))
 
 
-def test_the_attempt_is_told_down_to_the_challenge(judged):
+def test_failed_issuance_is_reported_down_to_the_challenge(judged):
     approved = (
         condition("Approved", True, ago()),
         condition("Ready", False, ago(), "Pending", "Waiting for the order"),
@@ -173,7 +173,7 @@ def test_the_attempt_is_told_down_to_the_challenge(judged):
     ) == finding.evidence[-3:]
 
 
-def test_an_issuer_that_is_not_ready_is_told(judged):
+def test_issuer_that_is_not_ready_is_reported(judged):
     wrong = condition("Ready", False, ago(), "ErrRegisterACMEAccount", "no such host")
     (finding,) = judged(
         unissued("one", SPACE, created=ago(hours=1), issuer="acme", issuer_kind="Issuer"), issuer("acme", SPACE, wrong)
@@ -182,7 +182,7 @@ def test_an_issuer_that_is_not_ready_is_told(judged):
     assert "issuer acme is not ready (ErrRegisterACMEAccount): no such host" == finding.evidence[-1]
 
 
-def test_one_whose_spec_was_changed_and_that_was_not_looked_at_since_is_unknown(api, judged):
+def test_changed_spec_not_yet_observed_is_unknown(api, judged):
     one = certificate("one", SPACE)
     assert [] == told(judged(one))
     api.patch(one, {"spec": {"dnsNames": ["other.example.com"]}})
@@ -198,7 +198,7 @@ def _pair() -> tuple[bytes, bytes]:
     return b"".join(pem.bytes() for pem in issued.cert_chain_pems), issued.private_key_pem.bytes()
 
 
-def test_of_a_tls_secret_nothing_but_its_public_part_is_answered(api, session, judged, pair):
+def test_only_the_public_part_of_a_tls_secret_is_read(api, session, judged, pair):
     pem, key = pair
     hidden = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -213,17 +213,17 @@ def test_of_a_tls_secret_nothing_but_its_public_part_is_answered(api, session, j
     assert b"PRIVATE" not in answered
 
 
-def test_a_secret_that_holds_another_certificate_than_was_issued_is_told(judged, pair):
+def test_secret_with_another_certificate_is_reported(judged, pair):
     pem, key = pair
     findings = judged(
         certificate("one", SPACE), tls_secret("one-tls", SPACE, pem=pem, key=key, of="one"), tls_secrets=True
     )
 
     assert ["one-tls"] == [one.subject for one in findings.violations]
-    assert findings.violations[0].observed.startswith("another certificate than certificate one says: it ends in")
+    assert findings.violations[0].observed.startswith("not the certificate that was issued for one: it ends in")
 
 
-def test_an_account_with_what_is_printed_may_ask_all_of_it(cluster, api, programs):
+def test_printed_permissions_allow_every_query(cluster, api, programs):
     asked = expectation(tls_secrets=True)
     printed = render(asked.target, [rule for query in asked.described() for rule in query.permissions()])
     api.apply(*yaml.safe_load_all(printed))
@@ -239,7 +239,7 @@ def test_an_account_with_what_is_printed_may_ask_all_of_it(cluster, api, program
     assert "# list secrets: whoever has it can read every secret there" in printed
 
 
-def test_what_the_definitions_do_not_allow_is_nothing_that_the_tests_make(api):
+def test_fixtures_are_valid_by_the_definitions(api):
     """The server drops what a definition does not know: what is asked for here is what is stored."""
     one = certificate("whole", SPACE)
     api.apply(one)

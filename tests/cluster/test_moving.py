@@ -83,7 +83,7 @@ SLACK = timedelta(seconds=30 + 5 + 5)
 """Half of a minute, the time for a run, and the grace of its start."""
 
 
-def test_a_rollout_that_gets_stuck_is_told_once_and_the_command_beside_it_mends_it(moving):
+def test_stuck_rollout_is_reported_once_and_its_command_fixes_it(moving):
     api = moving.cluster.api
     assert "passed" == moving.verdicts()["rollouts"]
 
@@ -115,7 +115,7 @@ def is_whole(api) -> bool:
     return seen and found["status"].get("replicas") == found["status"].get("availableReplicas") == 2
 
 
-def test_a_schedule_is_missed_while_the_controllers_are_down_and_caught_up_when_they_are_back(moving):
+def test_missed_schedule_is_violated_until_the_controllers_return(moving):
     api = moving.cluster.api
     wait_until(lambda: succeeded(api) is not None, 100, "the cron job never ran")
     moving.cluster.stop_controllers()

@@ -249,20 +249,20 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=str)
-def test_both_servers_say_the_same(pair, request_):
+def test_both_servers_answer_the_same(pair, request_):
     real, fake = pair.ask(request_)
 
     assert said(real, worded=request_.worded) == said(fake, worded=request_.worded)
 
 
-def test_large_answers_are_compressed_by_both(pair):
+def test_both_servers_compress_large_answers(pair):
     real, fake = pair.ask(Request(f"/api/v1/namespaces/{SPACE}/configmaps", headers={"Accept-Encoding": "gzip"}))
 
     assert "gzip" == real.headers["content-encoding"] == fake.headers["content-encoding"]
     assert said(real) == said(fake)
 
 
-def test_a_list_goes_on_where_its_first_page_ended(pair):
+def test_second_page_continues_after_the_first(pair):
     first = pair.ask(Request(PODS, {"limit": "3"}))
     real, fake = (continued(clients, page) for clients, page in zip((pair.real, pair.fake), first, strict=True))
 
@@ -270,7 +270,7 @@ def test_a_list_goes_on_where_its_first_page_ended(pair):
     assert 3 == len(real.json()["items"])
 
 
-def test_a_list_that_has_expired_is_offered_to_go_on_all_the_same(pair, cluster):
+def test_expired_list_offers_to_continue(pair, cluster):
     first = pair.ask(Request(PODS, {"limit": "3"}))
     cluster.outdate()
     pair.demo.expire_continue(PODS)

@@ -182,14 +182,14 @@ def _healthy(granted) -> dict[str, str]:
     return {name: result["verdict"] for name, result in granted.judged().items()}
 
 
-def test_what_is_printed_is_enough_for_every_expectation(granted):
+def test_printed_permissions_suffice_for_every_expectation(granted):
     results = granted.judged()
 
     assert [] == [result["summary"] for result in results.values() if result["verdict"] == "unknown"]
     assert {*NEEDED, "names"} == results.keys()
 
 
-def test_the_whole_policy_asks_less_than_thirty_requests(granted, cluster):
+def test_whole_policy_sends_fewer_than_thirty_requests(granted, cluster):
     before = len(cluster.requests_of("opscheck"))
 
     granted.judged()
@@ -201,7 +201,7 @@ def test_the_whole_policy_asks_less_than_thirty_requests(granted, cluster):
     assert ["selfsubjectreviews"] == [entry["objectRef"]["resource"] for entry in asked if entry["verb"] == "create"]
 
 
-def test_nothing_is_granted_that_no_query_needs(granted):
+def test_printed_permissions_are_each_needed(granted):
     """Of what is asked as evidence, Warning events and storage classes are not asked by anything else."""
     beside = {RULE_OF_EVIDENCE, KubernetesRule("storage.k8s.io", "storageclasses", "list")}
 
@@ -221,7 +221,7 @@ def granted_rules(api) -> Iterator[KubernetesRule]:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=KubernetesRule.text)
-def test_without_a_rule_exactly_what_needs_it_is_unknown_and_says_which(granted, healthy, rule):
+def test_missing_rule_makes_its_expectations_unknown_and_is_named(granted, healthy, rule):
     with granted.without(rule):
         results = granted.judged()
 
@@ -234,7 +234,7 @@ def test_without_a_rule_exactly_what_needs_it_is_unknown_and_says_which(granted,
         assert f'cannot {rule.verb} resource "{rule.resource}"' in json.dumps(result).replace('\\"', '"')
 
 
-def test_without_warning_events_no_verdict_changes(granted, healthy):
+def test_missing_warning_events_change_no_verdict(granted, healthy):
     with granted.without(RULE_OF_EVIDENCE):
         results = granted.judged()
 

@@ -73,24 +73,24 @@ def test_every_kind_is_listed_and_decoded(read, session, name):
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if Query.known[name].namespaced])
-def test_every_kind_is_listed_in_all_namespaces_together(read, session, name):
+def test_every_kind_is_listed_across_all_namespaces(read, session, name):
     spaces = {item.namespace for item in session.ask(question(name, None), 20).items}
 
     assert SPACE in spaces
 
 
-def test_a_namespace_without_objects_and_one_that_does_not_exist_are_the_same_to_the_server(read, session):
+def test_empty_and_missing_namespace_have_the_same_answer(read, session):
     assert () == session.ask(ListPods("cluster", "no-such-namespace"), 20).items
 
 
-def test_of_secrets_nothing_but_metadata_crosses_the_wire(read, session, cluster):
+def test_only_metadata_of_secrets_is_transferred(read, session, cluster):
     secrets = session.ask(question("kubernetes.secret_names"), 20).items
 
     assert ["api-tls", "tls"] == [secret.name for secret in secrets]
     assert b"planted" not in msgspec.json.encode(secrets)
 
 
-def test_warnings_alone_are_selected_by_the_server(read, session):
+def test_server_selects_warnings_only(read, session):
     (event,) = session.ask(ListWarnings("cluster", SPACE), 20).items
 
     assert ("web-1", "Unhealthy") == (event.involved_object.name, event.reason)
@@ -103,7 +103,7 @@ def _many(cluster) -> str:
     return "many"
 
 
-def test_a_list_of_several_pages_is_whole_and_in_order(many, session, cluster, monkeypatch):
+def test_list_of_several_pages_is_whole_and_in_order(many, session, cluster, monkeypatch):
     monkeypatch.setattr(lists, "PAGE", 10)
     before = len(listed(cluster, many))
 
@@ -113,7 +113,7 @@ def test_a_list_of_several_pages_is_whole_and_in_order(many, session, cluster, m
     assert 3 == len(listed(cluster, many)) - before
 
 
-def test_a_list_that_expires_while_it_is_read_goes_on_where_the_server_says(many, session, cluster, monkeypatch):
+def test_list_that_expires_continues_with_the_servers_token(many, session, cluster, monkeypatch):
     monkeypatch.setattr(lists, "PAGE", 10)
     expire_after_first_page(cluster, monkeypatch)
 
@@ -143,7 +143,7 @@ def expire_after_first_page(cluster, monkeypatch):
     monkeypatch.setattr(lists, "_page", page)
 
 
-def test_who_asks_is_the_servers_own_word(session, cluster):
+def test_identity_comes_from_the_server(session, cluster):
     identity = session.ask(ReadIdentity("cluster"), 20)
 
     assert "opscheck-tests" == identity.user
@@ -151,7 +151,7 @@ def test_who_asks_is_the_servers_own_word(session, cluster):
     assert cluster.url in identity.place
 
 
-def test_a_token_that_nobody_knows_is_a_target_that_cannot_be_asked(opened):
+def test_unknown_token_makes_the_target_unreadable(opened):
     with pytest.raises(ProbeError) as caught:
         opened(token="nobody-gave-this-out").ask(ListPods("cluster", SPACE), 20)
 
@@ -160,7 +160,7 @@ def test_a_token_that_nobody_knows_is_a_target_that_cannot_be_asked(opened):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_what_nobody_granted_is_denied_with_the_rule_that_is_missing(cluster, opened, name):
+def test_denied_request_names_the_missing_rule(cluster, opened, name):
     cluster.api.apply(namespace(SPACE), made("ServiceAccount", "nothing", SPACE))
     query = question(name)
 

@@ -97,19 +97,19 @@ def around() -> tuple[Object, ...]:
 HOUR = timedelta(hours=1)
 
 
-def test_a_backup_that_was_made_here_passes_and_grows_old(judged):
+def test_own_backup_passes_until_it_is_old(judged):
     backup = a_backup()
 
     assert [] == judged(*around(), backup).violations
     assert [] == judged(later=24 * HOUR).violations
     (finding,) = judged(later=26 * HOUR).violations
-    assert (Severity.P2, "daily", "at most 1d1h") == (finding.severity, finding.subject, finding.expected)
+    assert (Severity.P2, "daily", "<= 1d1h") == (finding.severity, finding.subject, finding.expected)
     assert finding.observed.startswith("age of the last good backup 1d2h (daily-")
     (finding,) = judged(later=50 * HOUR).violations
     assert Severity.P0 == finding.severity
 
 
-def test_one_that_was_found_in_the_bucket_is_not_taken_for_ours(judged):
+def test_backup_synced_from_the_bucket_does_not_count(judged):
     """As Velero's own controller does it: the object is created now, and began two hours ago."""
     (finding,) = judged(*around(), a_backup(began=datetime.now(UTC) - 2 * HOUR)).violations
 
@@ -119,7 +119,7 @@ def test_one_that_was_found_in_the_bucket_is_not_taken_for_ours(judged):
 
 
 @pytest.mark.parametrize("phase", ["PartiallyFailed", "Failed", "FailedValidation"])
-def test_one_that_failed_is_no_backup(judged, phase):
+def test_failed_backup_does_not_count(judged, phase):
     (finding,) = judged(*around(), a_backup(phase=phase, errors=3, failureReason="no such bucket")).violations
 
     assert finding.observed.startswith("no good backup yet")
@@ -128,14 +128,14 @@ def test_one_that_failed_is_no_backup(judged, phase):
 
 
 @pytest.mark.parametrize("phase", ["New", "Queued", "ReadyToStart", "InProgress", "WaitingForPluginOperations"])
-def test_one_that_does_not_end_is_told(judged, phase):
+def test_backup_that_does_not_end_is_reported(judged, phase):
     findings = judged(*around(), a_backup(name="hangs", phase=phase), a_backup(), later=13 * HOUR)
 
     (finding,) = findings.violations
     assert finding.observed.startswith(f"hangs is {phase} for 13h")
 
 
-def test_a_paused_schedule_and_a_bucket_that_is_gone_are_told(judged):
+def test_paused_schedule_and_missing_bucket_are_reported(judged):
     gone = velero_location(phase="Unavailable", message="AccessDenied: Access Denied")
     findings = judged(velero_schedule("daily", paused=True), gone, a_backup())
 
@@ -159,7 +159,7 @@ def lists(cluster, kind) -> list[Object]:
     return [entry for entry in cluster.requests_of("opscheck") if where in entry["requestURI"]]
 
 
-def test_an_account_with_what_is_printed_may_ask_all_of_it(cluster, api, judged):
+def test_printed_permissions_allow_every_query(cluster, api, judged):
     asked = expectation()
     printed = render(asked.target, [rule for query in asked.described() for rule in query.permissions()])
     api.apply(*yaml.safe_load_all(printed))
@@ -173,7 +173,7 @@ def test_an_account_with_what_is_printed_may_ask_all_of_it(cluster, api, judged)
     assert [] == findings.violations
 
 
-def test_without_a_permission_it_is_unknown(cluster, api, judged):
+def test_missing_permission_is_unknown(cluster, api, judged):
     rules = [rule for query in expectation().described() for rule in query.permissions()]
     fewer = [rule for rule in rules if getattr(rule, "resource", "") != "backups"]
     named = yaml.safe_dump_all(_renamed(yaml.safe_load_all(render(expectation().target, fewer))))
@@ -194,7 +194,7 @@ def _renamed(objects):
     return [json.loads(json.dumps(one).replace('"opscheck"', '"fewer"')) for one in objects]
 
 
-def test_the_script_of_a_cron_job_is_told_by_its_flaws_alone(api, judged, session):
+def test_script_of_a_cron_job_is_reported_by_its_flaws_only(api, judged, session):
     """Of what the server sends of it, nothing is in the answer."""
     script = "pg_dump postgresql://shop:geheim@db/shop | gzip > /backup/shop.gz"
     container = {"name": "dump", "image": "postgres:17", "command": ["sh", "-c"], "args": [script]}
@@ -210,7 +210,7 @@ def test_the_script_of_a_cron_job_is_told_by_its_flaws_alone(api, judged, sessio
     assert b"gzip" not in answered
 
 
-def test_what_the_definitions_do_not_allow_is_nothing_that_the_tests_make(api):
+def test_fixtures_are_valid_by_the_definitions(api):
     """The server drops what a definition does not know: what is asked for here is what is stored."""
     whole = a_backup(phase="PartiallyFailed", errors=2, warnings=1, failureReason="x", validationErrors=["y"])
     refused = velero_schedule("refused", phase="FailedValidation", validationErrors=["invalid schedule"])

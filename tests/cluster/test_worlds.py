@@ -204,7 +204,7 @@ def a_shop(programs: Programs, folder: Path) -> Iterator[Shop]:
         yield shop
 
 
-def test_a_healthy_namespace_of_fifty_workloads_is_silent(programs_that_move, tmp_path):
+def test_healthy_namespace_of_fifty_workloads_has_no_finding(programs_that_move, tmp_path):
     with a_shop(programs_that_move, tmp_path) as shop:
         shop.freeze()
         told = shop.judge()
@@ -214,7 +214,7 @@ def test_a_healthy_namespace_of_fifty_workloads_is_silent(programs_that_move, tm
     assert 0 == told.code
 
 
-def test_each_fault_is_told_once_at_its_cause_and_at_its_severity(programs_that_move, tmp_path):
+def test_fault_is_reported_once_at_its_cause_with_its_severity(programs_that_move, tmp_path):
     with a_shop(programs_that_move, tmp_path) as shop:
         staged = faults()
         break_(shop, staged)

@@ -283,8 +283,8 @@ def test_limit_too_large_for_a_float_is_rejected():
 
 
 def test_a_limit_reads_as_a_sentence():
-    assert str(read(Graded[Percentage], CONNECTIONS)) == "P2 at most 75%, P0 at most 90%"
-    assert str(read(GradedMinimum[Count], {"P1": 2})) == "P1 at least 2"
+    assert str(read(Graded[Percentage], CONNECTIONS)) == "P2 <= 75%, P0 <= 90%"
+    assert str(read(GradedMinimum[Count], {"P1": 2})) == "P1 >= 2"
 
 
 @given(st.dictionaries(st.sampled_from(["P0", "P1", "P2", "P3"]), st.floats(0, 1000), min_size=1), st.floats(-10, 2000))

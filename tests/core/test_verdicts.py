@@ -176,7 +176,7 @@ def test_lower_violation_does_not_hide_unknown():
     judgement = not_observed(USE, missing(LATE), findings, carrier=None)
 
     assert (Verdict.UNKNOWN, Severity.P0) == (judgement.verdict, judgement.severity)
-    assert "no answer in 5 s; found so far: replica: used 80%, expected at most 75%" == judgement.summary
+    assert "no answer in 5 s; found so far: replica: used 80%, expected <= 75%" == judgement.summary
     assert [Severity.P2] == [finding.severity for finding in judgement.findings]
 
 

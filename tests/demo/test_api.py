@@ -23,13 +23,13 @@ def _client(api) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_healthy_api_says_so(client):
+def test_healthy_api_reports_ok(client):
     answer = client.get("/v1/health")
 
     assert (200, {"status": "ok"}) == (answer.status_code, answer.json())
 
 
-def test_its_health_can_change(api, client):
+def test_changed_health_is_reported(api, client):
     api.say(503, "degraded")
 
     answer = client.get("/v1/health")
@@ -37,7 +37,7 @@ def test_its_health_can_change(api, client):
     assert (503, {"status": "degraded"}) == (answer.status_code, answer.json())
 
 
-def test_its_metrics_are_numbers_that_can_change(api, client):
+def test_changed_metrics_are_reported_as_numbers(api, client):
     api.measure(active_workflows=5000)
 
     found = client.get("/v1/metrics").json()["system_metrics"]
@@ -46,7 +46,7 @@ def test_its_metrics_are_numbers_that_can_change(api, client):
     assert 5000 == found["active_workflows"]
 
 
-def test_it_lists_as_many_running_workflows_as_it_counts(api, client):
+def test_list_of_running_workflows_matches_their_count(api, client):
     api.measure(active_workflows=3)
 
     found = client.get("/v1/orchestration/workflows", params={"status": "running"}).json()["workflows"]
@@ -56,16 +56,16 @@ def test_it_lists_as_many_running_workflows_as_it_counts(api, client):
 
 @pytest.mark.parametrize("path", ["/v1/health", "/v1/metrics", "/v1/orchestration/workflows"])
 @pytest.mark.parametrize("authorization", ["", "Bearer wrong", "Basic abc"])
-def test_without_the_token_it_tells_nothing(client, path, authorization):
+def test_request_without_the_token_is_unauthorized(client, path, authorization):
     assert 401 == client.get(path, headers={"Authorization": authorization}).status_code
 
 
-def test_what_it_does_not_know_is_not_found_and_nothing_can_be_changed(client):
+def test_unknown_path_is_not_found_and_writes_are_refused(client):
     assert 404 == client.get("/v2").status_code
     assert 405 == client.post("/v1/health").status_code
 
 
-def test_over_tls_it_is_trusted_by_its_authority_alone(tmp_path):
+def test_api_over_tls_is_trusted_with_its_ca_only(tmp_path):
     tls = certificates.issue()
     bundle = certificates.write_bundle(tmp_path / "authorities.pem", tls.authority)
     with DemoApi(tls=tls) as api:

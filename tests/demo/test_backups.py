@@ -68,7 +68,7 @@ def content(store: S3, client: Any, key: str) -> bytes:
         return body.read()
 
 
-def test_each_is_named_after_when_it_was_begun_and_is_written_soon_after_that(store, bucket):
+def test_backup_is_named_by_its_start_and_uploaded_seconds_later(store, bucket):
     with Backups(store, made(30), another=unasked, every=NEVER):
         found = bucket()
 
@@ -78,12 +78,12 @@ def test_each_is_named_after_when_it_was_begun_and_is_written_soon_after_that(st
     assert timedelta(0) < found[key]["LastModified"] - at < timedelta(minutes=1)
 
 
-def test_none_is_written_in_the_future(store, bucket):
+def test_backup_has_no_future_upload_time(store, bucket):
     with Backups(store, made(6, 0), another=unasked, every=NEVER):
         assert all(one["LastModified"] <= datetime.now(UTC) for one in bucket().values())
 
 
-def test_each_has_its_checksum_beside_it(store, client, bucket):
+def test_backup_has_a_checksum_file(store, client, bucket):
     with Backups(store, made(30, 6), another=unasked, every=NEVER):
         keys = [key for key in bucket() if not key.endswith(".sha256")]
         written = {key: content(store, client, f"{key}.sha256").decode() for key in keys}
@@ -93,7 +93,7 @@ def test_each_has_its_checksum_beside_it(store, client, bucket):
     assert {key: f"{told}  {key.rpartition('/')[2]}\n" for key, told in sums.items()} == written
 
 
-def test_another_is_made_again_and_again_until_it_is_closed(store, bucket):
+def test_new_backups_are_made_until_close(store, bucket):
     numbers = itertools.count()
     again = Backups(
         store, [], another=lambda: Backup("%Y/another", CONTENT, NOW - 365 * NEVER * next(numbers)), every=SOON
@@ -106,7 +106,7 @@ def test_another_is_made_again_and_again_until_it_is_closed(store, bucket):
     assert seen == len(bucket())
 
 
-def test_when_one_fails_the_next_is_tried(store, bucket):
+def test_failed_backup_is_followed_by_the_next(store, bucket):
     failures = iter([ServerFailed("no connection"), ServerFailed("no connection")])
 
     def another() -> Backup:
@@ -118,7 +118,7 @@ def test_when_one_fails_the_next_is_tried(store, bucket):
         wait_until(lambda: len(bucket()) == 2, 20, "none was made after those that failed")
 
 
-def test_failing_loses_those_of_five_hours_and_spoils_the_last_of_each_kind(store, client, bucket):
+def test_fault_deletes_five_hours_and_damages_the_last_of_each_kind(store, client, bucket):
     with Backups(store, made(30, 5.5, 4.5, 0), another=unasked, every=NEVER) as backups:
         backups.fail()
         dumps = sorted(key for key in bucket() if key.endswith(".dump"))
@@ -136,7 +136,7 @@ def test_failing_loses_those_of_five_hours_and_spoils_the_last_of_each_kind(stor
         assert hashlib.sha256(EMPTY_GZIP).hexdigest() == content(store, client, f"{saved}.sha256").decode().split()[0]
 
 
-def test_what_has_recovered_is_as_before_and_failing_twice_is_failing_once(store, client, bucket):
+def test_repair_restores_all_and_a_second_fault_changes_nothing(store, client, bucket):
     with Backups(store, made(30, 5.5, 4.5, 0), another=unasked, every=NEVER) as backups:
         before = {key: (one["ETag"], one["LastModified"]) for key, one in bucket().items()}
         for step in (backups.fail, backups.fail, backups.recover, backups.recover):
@@ -145,7 +145,7 @@ def test_what_has_recovered_is_as_before_and_failing_twice_is_failing_once(store
         assert before == {key: (one["ETag"], one["LastModified"]) for key, one in bucket().items()}
 
 
-def test_while_it_fails_none_is_made(store, bucket):
+def test_no_backup_is_made_during_the_fault(store, bucket):
     asked = []
 
     def another() -> Backup:
@@ -166,7 +166,7 @@ def test_while_it_fails_none_is_made(store, bucket):
         wait_until(lambda: len(asked) > before, 20, "none was made after it had recovered")
 
 
-def test_its_bucket_keeps_locks_and_encrypts_and_lets_nobody_in(store, client):
+def test_bucket_is_versioned_locked_encrypted_and_private(store, client):
     name = {"Bucket": store.bucket}
     (encryption,) = client.get_bucket_encryption(**name)["ServerSideEncryptionConfiguration"]["Rules"]
     lock = client.get_object_lock_configuration(**name)["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]

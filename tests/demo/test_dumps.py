@@ -37,7 +37,7 @@ def restored(server: PostgreSQL, archive: bytes, *options: str) -> str:
     ).stdout.decode()
 
 
-def test_a_dump_is_a_real_one_of_all_tables(server):
+def test_dump_contains_all_tables(server):
     text = restored(server, dump(server), "--file=-")
 
     assert "COPY public.workflows " in text
@@ -45,7 +45,7 @@ def test_a_dump_is_a_real_one_of_all_tables(server):
     assert "-- PostgreSQL database dump complete" in text
 
 
-def test_a_dump_is_made_though_every_ordinary_connection_is_taken(server):
+def test_dump_works_without_a_free_ordinary_connection(server):
     server.fill_connections()
     try:
         assert dump(server).startswith(b"PGDMP")
@@ -54,7 +54,7 @@ def test_a_dump_is_made_though_every_ordinary_connection_is_taken(server):
 
 
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=2))])
-def test_an_archive_says_when_it_is_said_to_be_made_and_is_as_good_as_before(server, zone):
+def test_archive_with_another_creation_time_is_still_restorable(server, zone):
     archive = dump(server)
     at = datetime(2025, 2, 28, 2, 0, 7, tzinfo=UTC)
 
@@ -67,12 +67,12 @@ def test_an_archive_says_when_it_is_said_to_be_made_and_is_as_good_as_before(ser
     )
 
 
-def test_what_is_no_archive_of_these_versions_is_not_changed():
-    with pytest.raises(ServerFailed, match="no archive of pg_dump 16 or later"):
+def test_archive_of_another_version_is_refused():
+    with pytest.raises(ServerFailed, match="not an archive of pg_dump 16 or later"):
         as_if_made(b"PGDMP\x01\x0e\x00" + bytes(100), NOW)
 
 
-def test_a_dump_that_fails_is_told_without_the_password(server, monkeypatch):
+def test_failed_dump_is_reported_without_the_password(server, monkeypatch):
     monkeypatch.setattr("opscheck.demo.dumps.DATABASE", "no_such_database")
 
     with pytest.raises(ServerFailed, match='database "no_such_database" does not exist') as told:
@@ -87,7 +87,7 @@ def files_of(archive: bytes) -> dict[str, dict]:
         return {entry.name: json.load(tar.extractfile(entry)) for entry in tar.getmembers()}
 
 
-def test_the_configuration_is_what_somebody_wrote_without_secrets():
+def test_configuration_contains_configured_objects_without_secrets():
     world = cluster.build(NOW)
     world.add(secret("database-password", cluster.NAMESPACE, password="aHVudGVyMg=="))
 
@@ -107,7 +107,7 @@ def _week() -> Iterator[tuple[PostgreSQL, list]]:
         yield server, history.a_week(server, NOW)
 
 
-def test_a_week_is_seven_nights_that_grow_and_the_half_hours_of_today(week):
+def test_week_has_seven_growing_nights_and_half_hours_of_today(week):
     _, backups = week
     nights = [one for one in backups if (2, 0, 0) == (one.at.hour, one.at.minute, one.at.second)]
     today = [one for one in backups if NOW - one.at <= timedelta(hours=6)]
@@ -118,12 +118,12 @@ def test_a_week_is_seven_nights_that_grow_and_the_half_hours_of_today(week):
     assert sorted(one.at for one in backups) == [one.at for one in backups]
 
 
-def test_a_night_before_two_o_clock_is_yesterdays():
+def test_last_night_before_two_o_clock_is_yesterdays():
     assert datetime(2025, 2, 28, 2, tzinfo=UTC) == history._nights(datetime(2025, 3, 1, 2, tzinfo=UTC))[-1]
     assert datetime(2025, 3, 1, 2, tzinfo=UTC) == history._nights(datetime(2025, 3, 1, 2, 0, 1, tzinfo=UTC))[-1]
 
 
-def test_the_newest_row_is_as_new_as_the_newest_dump_and_no_newer(week, tmp_path):
+def test_newest_row_is_as_new_as_the_newest_dump(week, tmp_path):
     server, backups = week
     (tmp_path / "newest.dump").write_bytes(backups[-1].content)
     with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
@@ -139,7 +139,7 @@ def test_the_newest_row_is_as_new_as_the_newest_dump_and_no_newer(week, tmp_path
     assert 5 * rows == executions > 1000
 
 
-def test_it_goes_on_working_and_dumping_and_its_cluster_says_so(week):
+def test_later_dump_has_more_rows_and_a_job_in_the_cluster(week):
     server, _ = week
     world = cluster.build(NOW)
 
@@ -153,7 +153,7 @@ def test_it_goes_on_working_and_dumping_and_its_cluster_says_so(week):
         assert (made.at,) == connection.execute("SELECT max(updated_at) FROM workflows").fetchone()
 
 
-def test_what_a_stopped_server_cannot_dump_is_a_failure():
+def test_dump_of_a_stopped_server_fails():
     with PostgreSQL() as server:
         server.stop()
 

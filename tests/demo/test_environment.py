@@ -83,7 +83,7 @@ def databases_clients(environment) -> int:
         return connection.execute(query).fetchone()[0]
 
 
-def test_the_api_is_healthy(environment):
+def test_api_is_healthy(environment):
     assert {"status": "ok"} == api(environment, "/v1/health").json()
     assert api(environment, "/v1/metrics").json()["system_metrics"]["active_workflows"] < 500
 
@@ -96,7 +96,7 @@ def test_three_application_pods_are_ready(environment):
     assert ["ReplicaSet"] * 3 == [pod["metadata"]["ownerReferences"][0]["kind"] for pod in pods]
 
 
-def test_the_kubeconfig_leads_to_the_cluster(environment):
+def test_kubeconfig_leads_to_the_cluster(environment):
     configuration = kubernetes.client.Configuration()
     kubernetes.config.load_kube_config(environment.variables["KUBECONFIG"], client_configuration=configuration)
     with kubernetes.client.ApiClient(configuration) as client:
@@ -113,7 +113,7 @@ def test_nodes_and_pods_are_measured(environment):
     assert 3 == len(pods["items"])
 
 
-def test_the_log_reaches_back_a_day_and_has_few_errors(environment):
+def test_log_reaches_back_a_day_and_has_few_errors(environment):
     (name, *_) = [pod["metadata"]["name"] for pod in app_pods(environment)]
 
     assert len(cluster(environment, LOGS.format(name=name), sinceSeconds="86400").text.splitlines()) > 100
@@ -136,7 +136,7 @@ def test_database_cache_and_bucket_answer_to_their_variables(environment):
     assert databases_clients(environment) <= 2
 
 
-def test_the_databases_disk_has_room(environment):
+def test_disk_of_the_database_has_free_space(environment):
     assert "local://" == environment.variables["DATABASE_HOST"]
     assert os.path.ismount(environment.variables["DATABASE_MOUNT"])
 
@@ -150,7 +150,7 @@ def test_files_with_credentials_are_for_their_owner_only(environment):
     assert 0 == Path(environment.variables["KUBECONFIG"]).stat().st_mode & 0o077
 
 
-def test_a_broken_api_says_so(broken):
+def test_broken_api_reports_degraded(broken):
     answer = api(broken("api"), "/v1/health")
 
     assert (503, {"status": "degraded"}) == (answer.status_code, answer.json())
@@ -160,7 +160,7 @@ def test_workflows_pile_up(broken):
     assert 5000 == api(broken("workflows"), "/v1/metrics").json()["system_metrics"]["active_workflows"]
 
 
-def test_a_pod_crashes_and_another_cannot_pull(broken):
+def test_pod_crashes_and_another_cannot_pull(broken):
     crashing, pulling, healthy = (pod["status"]["containerStatuses"][0] for pod in app_pods(broken("pods")))
 
     assert "CrashLoopBackOff" == crashing["state"]["waiting"]["reason"]
@@ -170,7 +170,7 @@ def test_a_pod_crashes_and_another_cannot_pull(broken):
     assert healthy["ready"]
 
 
-def test_a_node_is_overloaded(broken):
+def test_node_is_overloaded(broken):
     measured = cluster(broken("usage"), "/apis/metrics.k8s.io/v1beta1/nodes/node-2").json()
 
     assert 0.97 == int(measured["usage"]["cpu"].removesuffix("n")) / 4e9
@@ -183,7 +183,7 @@ def test_errors_are_logged_with_secrets_in_them(broken):
     assert any("Authorization: Bearer ey" in line for line in lines)
 
 
-def test_every_connection_is_taken_and_the_monitoring_role_still_gets_in(broken):
+def test_full_connections_still_admit_the_monitoring_role(broken):
     environment = broken("connections")
     usable = environment.postgres.usable_connections
 
@@ -193,7 +193,7 @@ def test_every_connection_is_taken_and_the_monitoring_role_still_gets_in(broken)
     assert databases_clients(environment) > 0.9 * usable
 
 
-def test_the_cache_is_gone(broken):
+def test_stopped_cache_refuses_connections(broken):
     environment = broken("cache")
 
     assert not accepts(environment.redis.port)
@@ -212,7 +212,7 @@ def served(url: str, bundle: str) -> tuple[datetime, datetime]:
     return tuple(datetime.fromtimestamp(ssl.cert_time_to_seconds(found[end]), UTC) for end in ("notBefore", "notAfter"))
 
 
-def test_the_apis_certificate_has_most_of_its_ninety_days_left(environment):
+def test_certificate_of_the_api_has_most_of_ninety_days_left(environment):
     began, ends = served(environment.variables["API_URL"], environment.variables["SSL_CERT_FILE"])
 
     assert timedelta(days=90) == ends - began
@@ -220,7 +220,7 @@ def test_the_apis_certificate_has_most_of_its_ninety_days_left(environment):
     assert f"https://{environment.variables['API_ENDPOINT']}" == environment.variables["API_URL"]
 
 
-def test_a_certificate_ends_tomorrow_at_the_api_alone(broken):
+def test_certificate_fault_affects_the_api_only(broken):
     environment = broken("certificate")
     bundle = environment.variables["SSL_CERT_FILE"]
 
@@ -230,7 +230,7 @@ def test_a_certificate_ends_tomorrow_at_the_api_alone(broken):
     assert timedelta(days=90) == ends - began
     assert timedelta(hours=23) < ends - datetime.now(UTC) <= timedelta(hours=24)
     assert elsewhere - datetime.now(UTC) > timedelta(days=70)
-    test_the_api_is_healthy(environment)
+    test_api_is_healthy(environment)
 
 
 def sizes(environment) -> dict[str, int]:
@@ -248,7 +248,7 @@ def sizes(environment) -> dict[str, int]:
     return {one["Key"]: one["Size"] for one in found if not one["Key"].endswith(".sha256")}
 
 
-def test_there_is_a_week_of_backups_and_one_that_was_just_made(environment):
+def test_bucket_has_a_week_of_backups_and_a_new_one(environment):
     found = sizes(environment)
     dumps = sorted(key for key in found if key.startswith("database/"))
     newest = datetime.strptime(dumps[-1].rpartition("/")[2], "backup-%Y%m%d-%H%M%S.dump").replace(tzinfo=UTC)
@@ -266,7 +266,7 @@ def test_logs_are_shipped_every_minute(environment):
     assert timedelta(0) <= datetime.now(UTC) - at < timedelta(minutes=2)
 
 
-def test_backups_stop_and_the_last_are_spoiled_and_all_that_the_cluster_says_is_that_they_ran(broken, environment):
+def test_damaged_backups_have_successful_jobs_in_the_cluster(broken, environment):
     before = sizes(environment)
 
     found = sizes(broken("backups"))
@@ -289,28 +289,28 @@ def scripts(environment) -> list[str]:
     return [container["command"][-1] for template in templates for container in template["spec"]["containers"]]
 
 
-def test_the_scripts_that_make_the_backups_stop_at_what_fails(environment):
+def test_backup_scripts_stop_at_the_first_error(environment):
     assert 2 == len(scripts(environment))
     assert all(script.startswith("set -euo pipefail\n") for script in scripts(environment))
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_was_repaired_is_as_before(environment, name):
+def test_repaired_fault_leaves_no_difference(environment, name):
     environment.break_(name)
     environment.break_(name)
     environment.repair(name)
 
-    test_the_api_is_healthy(environment)
+    test_api_is_healthy(environment)
     test_three_application_pods_are_ready(environment)
-    test_the_log_reaches_back_a_day_and_has_few_errors(environment)
+    test_log_reaches_back_a_day_and_has_few_errors(environment)
     test_database_cache_and_bucket_answer_to_their_variables(environment)
-    test_the_apis_certificate_has_most_of_its_ninety_days_left(environment)
-    test_there_is_a_week_of_backups_and_one_that_was_just_made(environment)
-    test_the_scripts_that_make_the_backups_stop_at_what_fails(environment)
+    test_certificate_of_the_api_has_most_of_ninety_days_left(environment)
+    test_bucket_has_a_week_of_backups_and_a_new_one(environment)
+    test_backup_scripts_stop_at_the_first_error(environment)
 
 
-def test_an_unknown_fault_is_told_with_those_there_are(environment):
-    with pytest.raises(ValueError, match="no fault is called 'disk'; there are api, workflows"):
+def test_unknown_fault_lists_the_known_ones(environment):
+    with pytest.raises(ValueError, match="unknown fault 'disk'; known faults: api, workflows"):
         environment.break_("disk")
 
 
@@ -323,7 +323,7 @@ def _folders(monkeypatch, tmp_path):
     return tmp_path
 
 
-def test_two_environments_run_side_by_side_and_leave_nothing(folders):
+def test_two_environments_run_at_once_and_leave_nothing(folders):
     lines: list[str] = []
     with Environment(lines.append) as one, Environment(lines.append, postgres_version=16) as other:
         processes = [*one.processes.values(), *other.processes.values()]
@@ -347,7 +347,7 @@ def _shared(variables) -> Iterator[str]:
     return (variables[name] for name in (*names, "DATABASE_MOUNT", "NO_PROXY", "no_proxy"))
 
 
-def test_when_one_part_does_not_start_the_others_are_stopped(folders):
+def test_failed_start_of_one_server_stops_the_others(folders):
     with pytest.raises((ServerFailed, KeyError)), Environment(postgres_version=9):
         pass
 
@@ -367,7 +367,7 @@ with ending_in_order(), closing(Environment({progress})) as environment, environ
 """
 
 
-def test_an_interrupt_leaves_nothing(new_interpreter, folders):
+def test_interrupt_leaves_nothing(new_interpreter, folders):
     process = started(HELD.format(progress="lambda line: None"), folders)
     pids = json.loads(process.stdout.readline())
 
@@ -382,7 +382,7 @@ def test_an_interrupt_leaves_nothing(new_interpreter, folders):
 
 
 @pytest.mark.parametrize("after", [0.0, 0.5])
-def test_a_signal_during_the_start_leaves_nothing(new_interpreter, folders, after):
+def test_signal_during_the_start_leaves_nothing(new_interpreter, folders, after):
     process = started(HELD.format(progress="lambda line: print(line, flush=True)"), folders)
     process.stdout.readline()  # the first part runs, the others are starting
     time.sleep(after)

@@ -5,7 +5,7 @@ import os
 from opscheck.demo.mounts import roomiest_mount
 
 
-def test_it_is_a_mount_point_with_room():
+def test_chosen_mount_point_has_free_space():
     place = roomiest_mount()
     found = os.statvfs(place)
 
@@ -13,7 +13,7 @@ def test_it_is_a_mount_point_with_room():
     assert (found.f_blocks - found.f_bfree) < 0.85 * found.f_blocks
 
 
-def test_devices_and_what_cannot_be_written_are_no_place_for_data(tmp_path):
+def test_devices_and_read_only_mounts_are_not_chosen(tmp_path):
     table = tmp_path / "mounts"
     table.write_text(
         "dev /dev devtmpfs rw 0 0\nproc /proc proc rw 0 0\nrom /boot ext4 ro,relatime 0 0\nd / ext4 rw 0 0\n"
@@ -22,5 +22,5 @@ def test_devices_and_what_cannot_be_written_are_no_place_for_data(tmp_path):
     assert "/" == roomiest_mount(table)
 
 
-def test_where_there_is_no_table_it_is_the_root(tmp_path):
+def test_missing_mount_table_means_the_root(tmp_path):
     assert "/" == roomiest_mount(tmp_path / "none")

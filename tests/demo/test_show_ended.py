@@ -40,7 +40,7 @@ def _shown(new_interpreter, tmp_path, traces):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ended_in_the_middle_of_a_drill_it_leaves_nothing(shown, traces, number):
+def test_demo_ended_during_a_drill_leaves_nothing(shown, traces, number):
     shown.send_signal(number)
     said, _ = shown.communicate(timeout=60)
 

@@ -18,7 +18,7 @@ def _heeded():
 
 
 @pytest.mark.parametrize("number", ENDINGS)
-def test_the_first_signal_ends_and_the_next_does_not_disturb(number):
+def test_first_signal_ends_and_later_ones_are_ignored(number):
     before = {each: signal.getsignal(each) for each in ENDINGS}
     cleaned_up = []
 
@@ -38,7 +38,7 @@ def test_the_first_signal_ends_and_the_next_does_not_disturb(number):
     assert before == {each: signal.getsignal(each) for each in ENDINGS}
 
 
-def test_what_is_ignored_stays_ignored(monkeypatch):
+def test_ignored_signal_stays_ignored(monkeypatch):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with ending_in_order():

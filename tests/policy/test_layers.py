@@ -66,19 +66,19 @@ expectations:
 
     assert ids(policy) == ["api-health", "cache", "workflows"]
     assert policy.expectations[1].severity is Severity.P0
-    assert str(policy.expectations[1].latency) == "P2 at most 50ms"
+    assert str(policy.expectations[1].latency) == "P2 <= 50ms"
 
 
 def test_a_graded_limit_merges_step_by_step(over):
     policy = over("expectations:\n  - {id: api-health, latency: {P1: 10s, P0: 30s}}\n")
 
-    assert str(policy.expectations[0].latency) == "P2 at most 1s, P1 at most 10s, P0 at most 30s"
+    assert str(policy.expectations[0].latency) == "P2 <= 1s, P1 <= 10s, P0 <= 30s"
 
 
 def test_null_removes_the_value_of_the_base(over):
     policy = over("expectations:\n  - {id: api-health, latency: {P2: null}, tags: null}\n")
 
-    assert str(policy.expectations[0].latency) == "P1 at most 5s"
+    assert str(policy.expectations[0].latency) == "P1 <= 5s"
     assert policy.expectations[0].tags == ()
 
 

@@ -52,7 +52,7 @@ CONNECTIONS = Result(
     owner="data-platform",
     severity=Severity.P0,
     verdict=Verdict.VIOLATED,
-    summary="shop: connections used 95.9% (93 of 97), expected at most 90%",
+    summary="shop: connections used 95.9% (93 of 97), expected <= 90%",
     measurements=(
         Measurement(name="connections used", value=95.876, unit="%", limit=90.0, margin=-5.876, subject="shop"),
         Measurement(name="connections left", value=4, subject="shop"),
@@ -62,7 +62,7 @@ CONNECTIONS = Result(
             "shop",
             Severity.P0,
             "connections used 95.9% (93 of 97)",
-            "at most 90%",
+            "<= 90%",
             evidence=("62  integration-worker  idle in transaction, oldest 3h4m", "28  integration-api  idle"),
             escalate=calls((0, "On-call Engineer"), (15, "Platform Team"), (60, "Engineering Manager")),
             facts={"application": "integration-worker"},
@@ -125,7 +125,7 @@ PODS = Result(
             NOW - timedelta(days=1, hours=1),
             "kubectl describe pod integration-api-7d9c5b-k4f2m -n integration-deployment",
         ),
-        _pod("integration-api-7d9c5b-zz9p1", Severity.P2, "restarts in 1h 7, at most 5", None),
+        _pod("integration-api-7d9c5b-zz9p1", Severity.P2, "restarts in 1h 7, <= 5", None),
     ),
     source=Source(file=POLICY, line=39),
 )
@@ -163,8 +163,8 @@ BACKUPS = Result(
     target="backups",
     severity=Severity.P1,
     verdict=Verdict.VIOLATED,
-    summary="s3://backups/daily/: newest object 2d1h, expected at most 26h",
-    findings=(finding("s3://backups/daily/", Severity.P1, "newest object 2d1h", "at most 26h"),),
+    summary="s3://backups/daily/: newest object 2d1h, expected <= 26h",
+    findings=(finding("s3://backups/daily/", Severity.P1, "newest object 2d1h", "<= 26h"),),
     waiver=WaiverNote(reason="bucket is being moved, CHG-1187", owner="maria", expires="2026-02-20", expired=True),
     source=Source(file=POLICY, line=120),
 )
@@ -177,14 +177,14 @@ ERRORS = Result(
     severity=Severity.P3,
     verdict=Verdict.VIOLATED,
     advisory=True,
-    summary="app=integration-deployment: error lines in 24h 41, expected at most 10",
+    summary="app=integration-deployment: error lines in 24h 41, expected <= 10",
     measurements=(Measurement(name="error lines in 24h", value=41, unit="lines", limit=10, margin=-31),),
     findings=(
         finding(
             "app=integration-deployment",
             Severity.P3,
             "error lines in 24h 41",
-            "at most 10",
+            "<= 10",
             evidence=(
                 "29x  ERROR connection to \x1b[31mredis\x1b[0m lost, retrying in <n>s",
                 "12x  ERROR 注文 <n> を処理できません: upstream answered 502 Bad Gateway after <n> ms and gave up",
@@ -200,8 +200,8 @@ CERTIFICATE = Result(
     title="The certificate is valid for a while",
     severity=Severity.P1,
     verdict=Verdict.WAIVED,
-    summary="api.example.com:443: remaining 5d3h, expected at least 7d",
-    findings=(finding("api.example.com:443", Severity.P1, "remaining 5d3h", "at least 7d"),),
+    summary="api.example.com:443: remaining 5d3h, expected >= 7d",
+    findings=(finding("api.example.com:443", Severity.P1, "remaining 5d3h", ">= 7d"),),
     waiver=WaiverNote(reason="renewal booked, CHG-1234", owner="maria", expires="2026-03-09"),
     source=Source(file=POLICY, line=130),
 )

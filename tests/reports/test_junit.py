@@ -38,7 +38,7 @@ def test_a_violation_at_the_gate_is_a_failure(everything):
     (failure,) = _cases(everything)["connections"].result
 
     assert isinstance(failure, junitparser.Failure)
-    assert "P0 shop: connections used 95.9% (93 of 97), expected at most 90%" == failure.message
+    assert "P0 shop: connections used 95.9% (93 of 97), expected <= 90%" == failure.message
     assert "P0" == failure.type
     assert "    kubectl rollout restart deployment/integration-worker -n integration-deployment\n" in failure.text
 
@@ -55,7 +55,7 @@ def test_unknown_at_the_gate_is_an_error(everything):
     [
         (
             "errors",
-            "advisory P3 violated: app=integration-deployment: error lines in 24h 41, expected at most 10",
+            "advisory P3 violated: app=integration-deployment: error lines in 24h 41, expected <= 10",
         ),
         ("api-certificate", "waived until 2026-03-09 by maria: renewal booked, CHG-1234"),
         ("canary-pods", "does not apply: no canary is deployed in this environment"),

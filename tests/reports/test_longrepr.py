@@ -16,7 +16,7 @@ def test_violation_shows_severity_deadline_contact_and_commands():
         == """\
 P0 violated: connections: Connections stay under the limit
 
-P0 shop: connections used 95.9% (93 of 97), expected at most 90%
+P0 shop: connections used 95.9% (93 of 97), expected <= 90%
   | 62  integration-worker  idle in transaction, oldest 3h4m
   | 28  integration-api  idle
   respond by 2026-03-01T03:27:05Z
@@ -50,7 +50,7 @@ P0 integration-api-7d9c5b-k4f2m: ImagePullBackOff: registry.example.com/integrat
 expected running and ready (since 2026-02-28T02:12:05Z)
     kubectl describe pod integration-api-7d9c5b-k4f2m -n integration-deployment
 
-P2 integration-api-7d9c5b-zz9p1: restarts in 1h 7, at most 5, expected running and ready
+P2 integration-api-7d9c5b-zz9p1: restarts in 1h 7, <= 5, expected running and ready
   respond by 2026-03-01T07:12:05Z
   call On-call Engineer at 2026-03-01T03:12:05Z, Engineering Manager at 2026-03-01T11:12:05Z
 
@@ -83,9 +83,9 @@ def test_target_text_is_escaped_in_a_failure():
 
 
 def test_findings_follow_the_reason_of_unknown():
-    found = Finding(subject="replica-1", severity=Severity.P3, observed="90%", expected="at most 80%")
+    found = Finding(subject="replica-1", severity=Severity.P3, observed="90%", expected="<= 80%")
     partly = msgspec.structs.replace(sample.REPLICA, summary="half of it did not answer", findings=(found,))
 
     text = failure_text(partly)
 
-    assert text.index("half of it did not answer") < text.index("P3 replica-1: 90%, expected at most 80%")
+    assert text.index("half of it did not answer") < text.index("P3 replica-1: 90%, expected <= 80%")

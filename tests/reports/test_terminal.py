@@ -172,12 +172,12 @@ def test_expectation_blocked_by_an_absent_one_is_shown():
 
 def test_findings_before_an_outage_are_shown():
     """It closes the gate, and nobody else tells it."""
-    found = Finding(subject="replica-lag", severity=Severity.P1, observed="5m", expected="at most 1m")
+    found = Finding(subject="replica-lag", severity=Severity.P1, observed="5m", expected="<= 1m")
     partly = msgspec.structs.replace(sample.BLOCKED[0], findings=(found,))
     text = summary(sample.run_of(sample.REPLICA, partly, sample.BLOCKED[1], exit_code=1), width=100, colour=False)
 
     assert "P1 UNKNOWN  replica-lag: The replica follows\n  reason    blocked by replica-connections:" in text
-    assert "  replica-lag: 5m (expected at most 1m)\n" in text
+    assert "  replica-lag: 5m (expected <= 1m)\n" in text
     assert "  blocks    replica-slots\n" in text
 
 
@@ -186,13 +186,13 @@ def test_findings_follow_the_reason_of_unknown():
         sample.REPLICA,
         severity=Severity.P0,
         summary="half of it did not answer",
-        findings=(Finding(subject="replica-1", severity=Severity.P3, observed="90%", expected="at most 80%"),),
+        findings=(Finding(subject="replica-1", severity=Severity.P3, observed="90%", expected="<= 80%"),),
     )
 
     text = summary(sample.run_of(partly, exit_code=1), width=80, colour=False)
 
     assert "P0 UNKNOWN  replica-connections" in text
-    assert text.index("half of it did not answer") < text.index("P3 replica-1: 90% (expected at most 80%)")
+    assert text.index("half of it did not answer") < text.index("P3 replica-1: 90% (expected <= 80%)")
     assert "RESULT: FAILED (exit 1): 1 unknown in 5.32s" in text
 
 

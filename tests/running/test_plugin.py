@@ -34,7 +34,7 @@ def test_graded_violation_has_severity_deadline_and_contact(project):
 
     (finding,) = result["findings"]
     assert "P2" == result["severity"] == finding["severity"]
-    assert ("tank", "level 7 m", "at most 5 m") == (finding["subject"], finding["observed"], finding["expected"])
+    assert ("tank", "level 7 m", "<= 5 m") == (finding["subject"], finding["observed"], finding["expected"])
     assert finding["respond_by"] > finding["escalate"][0]["at"]
     assert ["On-call Engineer", "Engineering Manager"] == [call["notify"] for call in finding["escalate"]]
     assert {"file": "policy.yaml", "line": 6} == result["source"]

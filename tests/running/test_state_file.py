@@ -106,7 +106,7 @@ def test_second_run_judges_the_interval(project, prepare, counter):
     assert (0, dict.fromkeys(BOTH, "passed")) == (second.ret, second.verdicts)
     assert (1, dict.fromkeys(BOTH, "violated")) == (third.ret, third.verdicts)
     (finding,) = third.result("visits")["findings"]
-    assert ("tank", "P2", "at most 1") == (finding["subject"], finding["severity"], finding["expected"])
+    assert ("tank", "P2", "<= 1") == (finding["subject"], finding["severity"], finding["expected"])
     assert finding["observed"].startswith("visitors 5 (over ")
     assert 6 == counter.requests
 

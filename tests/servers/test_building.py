@@ -43,7 +43,7 @@ def builds(machine) -> int:
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
-def test_they_are_built_into_the_users_cache_and_etcd_has_its_own_name(machine):
+def test_programs_are_built_into_the_users_cache(machine):
     programs = find_programs()
 
     assert programs.folder.is_relative_to(machine / "cache" / "opscheck" / "servers")
@@ -51,7 +51,7 @@ def test_they_are_built_into_the_users_cache_and_etcd_has_its_own_name(machine):
     assert programs.has_controllers
 
 
-def test_processes_that_come_together_build_once(machine):
+def test_concurrent_processes_build_once(machine):
     context = multiprocessing.get_context("spawn")
     together = [context.Process(target=find_programs) for _ in range(3)]
     for process in together:
@@ -63,7 +63,7 @@ def test_processes_that_come_together_build_once(machine):
     assert 1 == builds(machine)
 
 
-def test_another_go_builds_anew(machine, monkeypatch):
+def test_another_go_version_builds_again(machine, monkeypatch):
     first = find_programs()
     find_programs.cache_clear()
     monkeypatch.setenv("GO_VERSION", "go1.27.0")
@@ -72,7 +72,7 @@ def test_another_go_builds_anew(machine, monkeypatch):
     assert 2 == builds(machine)
 
 
-def test_nothing_is_built_unless_somebody_asks(machine, monkeypatch):
+def test_nothing_is_built_without_the_variable(machine, monkeypatch):
     monkeypatch.delenv(building.REQUIRED)
 
     with pytest.raises(NotThere, match=r"no Kubernetes was built yet: `make cluster` does"):
@@ -81,7 +81,7 @@ def test_nothing_is_built_unless_somebody_asks(machine, monkeypatch):
     assert 0 == builds(machine)
 
 
-def test_a_build_that_fails_says_why_in_one_line_and_leaves_nothing(machine):
+def test_failed_build_has_a_reason_of_one_line_and_leaves_nothing(machine):
     go = machine / "bin" / "go"
     go.write_text(_GO.replace("echo build", "echo no space left on device >&2; exit 1; echo build"))
 
@@ -91,14 +91,14 @@ def test_a_build_that_fails_says_why_in_one_line_and_leaves_nothing(machine):
     assert [] == [path for path in (machine / "cache" / "opscheck" / "servers").iterdir() if path.is_dir()]
 
 
-def test_a_go_that_is_too_old_says_so(machine):
+def test_old_go_is_refused_with_its_version(machine):
     (machine / "bin" / "go").write_text("#!/bin/sh\necho 'go: go.mod requires go >= 1.26.0' >&2; exit 1\n")
 
     with pytest.raises(NotThere, match=r"go\.mod requires go >= 1\.26\.0"):
         find_programs()
 
 
-def test_assets_that_are_there_are_taken_and_what_they_lack_is_built(machine, monkeypatch):
+def test_existing_assets_are_used_and_missing_ones_built(machine, monkeypatch):
     assets = machine / "assets"
     assets.mkdir()
     for name in ("etcd", "kube-apiserver", "kubectl"):

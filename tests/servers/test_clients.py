@@ -11,7 +11,7 @@ from tests.servers.clients import (
 )
 
 
-def test_a_client_may_be_idle_in_a_transaction_good_or_aborted(server, admin):
+def test_client_may_be_idle_in_a_transaction_good_or_aborted(server, admin):
     with idle_in_transaction(server) as good, idle_in_transaction(server, aborted=True) as aborted:
         # A session sets its state before it waits for its client.
         for one, expected in ((good, "idle in transaction"), (aborted, "idle in transaction (aborted)")):
@@ -21,7 +21,7 @@ def test_a_client_may_be_idle_in_a_transaction_good_or_aborted(server, admin):
     assert state(admin, good.pid) is state(admin, aborted.pid) is None
 
 
-def test_a_long_query_runs_and_ends_with_its_block(server, admin):
+def test_long_query_runs_and_ends_with_its_block(server, admin):
     with long_query(server, application="report") as reporting:
         assert "active" == state(admin, reporting.pid)[0]
 
@@ -37,13 +37,13 @@ def test_all_wait_for_the_holder(server, admin):
         assert [holder.pid] == blockers(admin, first) == blockers(admin, second)
 
 
-def test_or_each_waits_for_the_one_before(server, admin):
+def test_each_waits_for_the_one_before(server, admin):
     with blocked(server, 2, chain=True) as (holder, (first, second)):
         assert [holder.pid] == blockers(admin, first)
         assert [first.pid] == blockers(admin, second)
 
 
-def test_connections_are_held_and_given_back(server):
+def test_connections_are_held_and_released(server):
     with connections_filled(server) as held:
         assert server.usable_connections == held
 

@@ -44,7 +44,7 @@ def asked(machine) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def test_they_are_fetched_once_and_kept_without_the_generators_status(go):
+def test_definitions_are_fetched_once_and_kept_without_status(go):
     first = definitions(PUBLISHED)
     definitions.cache_clear()
     second = definitions(PUBLISHED)
@@ -54,28 +54,28 @@ def test_they_are_fetched_once_and_kept_without_the_generators_status(go):
     assert ["mod download -json example.com/queues@v1.0.0"] == asked(go)
 
 
-def test_a_module_that_has_changed_since_it_was_chosen_is_refused(go):
+def test_changed_module_is_refused(go):
     answers(go, Sum="h1:other")
 
     with pytest.raises(NotThere, match="is not what it was when it was chosen: h1:other"):
         definitions(PUBLISHED)
 
 
-def test_what_go_says_against_it_is_told(go):
+def test_error_of_go_is_reported(go):
     answers(go, Error="no such version")
 
     with pytest.raises(NotThere, match=r"queues@v1\.0\.0 cannot be fetched: no such version"):
         definitions(PUBLISHED)
 
 
-def test_a_module_without_definitions_is_no_empty_success(go):
+def test_module_without_definitions_is_an_error(go):
     (go / "module" / "crds" / "queues.yaml").unlink()
 
     with pytest.raises(NotThere, match="has no definitions in crds"):
         definitions(PUBLISHED)
 
 
-def test_nothing_is_fetched_where_nobody_asked_for_it(go, monkeypatch):
+def test_nothing_is_fetched_without_the_variable(go, monkeypatch):
     monkeypatch.delenv(building.REQUIRED)
 
     with pytest.raises(NotThere, match="were not fetched yet: `make cluster` does, once"):

@@ -19,12 +19,12 @@ def ask(dsn: str, statement: str):
         return connection.execute(statement).fetchone()
 
 
-def test_a_client_reaches_each_database(bouncer):
+def test_client_reaches_each_database(bouncer):
     for database in (DATABASE, "reports"):
         assert ("app", DATABASE) == ask(bouncer.dsn("app", database), "SELECT current_user, current_database()")
 
 
-def test_the_console_shows_to_opscheck_and_obeys_the_administrator_alone(bouncer):
+def test_console_is_read_only_for_opscheck(bouncer):
     assert ask(bouncer.dsn(), "SHOW VERSION")[0].startswith("PgBouncer 1.")
     with pytest.raises(psycopg.errors.Error, match="admin access needed"):
         ask(bouncer.dsn(), f"PAUSE {DATABASE}")
@@ -37,7 +37,7 @@ def test_clients_wait_for_a_pool_that_is_exhausted(bouncer):
     assert (bouncer.pool_size, 3) == (pool["sv_active"], pool["cl_waiting"])
 
 
-def test_a_database_is_paused_and_disabled_and_comes_back(bouncer):
+def test_database_is_paused_disabled_and_enabled_again(bouncer):
     bouncer.pause()
     bouncer.disable()
     (row,) = (row for row in bouncer.say("SHOW DATABASES") if row["name"] == DATABASE)

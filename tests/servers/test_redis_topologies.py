@@ -12,14 +12,14 @@ from tests.servers.stores import version_of
 pytestmark = pytest.mark.usefixtures("redis_program")
 
 
-def test_a_server_is_of_the_version_that_is_tested_on_and_a_test_may_do_anything_to_it(redis_program, tmp_path):
+def test_server_has_the_tested_version_and_accepts_any_command(redis_program, tmp_path):
     with Redis() as server:
         assert server.version == version_of(redis_program)
         assert "OK" in say(server, "DEBUG", "POPULATE", "1")
         set_config(server, dir=str(tmp_path))
 
 
-def test_the_link_of_one_replica_is_cut_and_mended():
+def test_link_of_one_replica_is_cut_and_restored():
     with replicated(2) as pair:
         assert "2" == info(pair.primary, "replication")["connected_slaves"]
 
@@ -31,21 +31,21 @@ def test_the_link_of_one_replica_is_cut_and_mended():
         assert "2" == info(pair.primary, "replication")["connected_slaves"]
 
 
-def test_a_user_may_what_the_rules_say():
+def test_user_has_the_permissions_of_its_rules():
     with Redis() as server, redis.Redis.from_url(user_url(server, "opscheck", "+ping")) as client:
         assert client.ping()
         with pytest.raises(redis.exceptions.NoPermissionError):
             client.info()
 
 
-def test_a_cluster_serves_every_slot():
+def test_cluster_serves_every_slot():
     with redis_cluster() as nodes:
         assert "cluster_slots_ok:16384" in say(nodes[0], "CLUSTER", "INFO")
         assert "MOVED" in "".join(say(node, "SET", "key", "value") for node in nodes)
 
 
 @pytest.mark.parametrize("secret", [None, "geheim"])
-def test_a_sentinel_knows_the_primary_and_its_replica(secret):
+def test_sentinel_reports_the_primary_and_its_replica(secret):
     with (
         replicated() as pair,
         Sentinel(pair.primary, secret=secret) as sentinel,

@@ -30,7 +30,7 @@ def test_standbys_stream_under_their_names_through_their_slots(pair):
     assert (["standby_1", "standby_2"], True) == found == slots
 
 
-def test_a_standby_that_is_disconnected_serves_on_and_comes_back(pair):
+def test_disconnected_standby_keeps_serving_and_reconnects(pair):
     pair.standby.disconnect()
     wait_until(lambda: ask(pair.primary, SENDERS) == (1,), 20, "the primary still sends")
     assert (True,) == ask(pair.standby.server, "SELECT pg_is_in_recovery()")
@@ -39,7 +39,7 @@ def test_a_standby_that_is_disconnected_serves_on_and_comes_back(pair):
     pair.wait_until_replayed()
 
 
-def test_a_replay_that_is_paused_falls_behind(pair):
+def test_paused_replay_lags(pair):
     pair.standby.pause()
     write(pair.primary)
     behind = "SELECT pg_last_wal_replay_lsn() < pg_last_wal_receive_lsn()"
@@ -49,7 +49,7 @@ def test_a_replay_that_is_paused_falls_behind(pair):
     pair.wait_until_replayed()
 
 
-def test_a_standby_can_be_stopped_and_promoted(installation):
+def test_standby_can_be_stopped_and_promoted(installation):
     with replication(installation) as pair:
         pair.standby.server.stop()
         wait_until(lambda: ask(pair.primary, SENDERS) == (0,), 20, "the primary still sends")
@@ -59,7 +59,7 @@ def test_a_standby_can_be_stopped_and_promoted(installation):
         assert (False,) == ask(pair.standby.server, "SELECT pg_is_in_recovery()")
 
 
-def test_a_server_that_crashed_comes_back_on_its_port(own_server: PostgreSQL):
+def test_crashed_server_restarts_on_its_port(own_server: PostgreSQL):
     port = own_server.port
     own_server.stop(signal.SIGQUIT)
     assert own_server.pid is None
@@ -68,7 +68,7 @@ def test_a_server_that_crashed_comes_back_on_its_port(own_server: PostgreSQL):
     assert (str(port),) == ask(own_server, "SHOW port")
 
 
-def test_an_archive_works_until_it_is_full_and_again(installation):
+def test_archive_works_again_after_a_full_disk(installation):
     with archiving(installation) as archive:
         assert (True, False) == ask(archive.server, ARCHIVER)
         assert any(archive.folder.iterdir())
@@ -79,6 +79,6 @@ def test_an_archive_works_until_it_is_full_and_again(installation):
         archive.archive_one()
 
 
-def test_an_archive_may_have_failed_since_its_birth(installation):
+def test_archive_may_fail_from_the_start(installation):
     with archiving(installation, works=False) as archive:
         assert (False, True) == ask(archive.server, ARCHIVER)

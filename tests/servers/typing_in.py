@@ -29,17 +29,20 @@ def commands_of(*remedies: Remedy) -> tuple[str, ...]:
 
 
 def type_in(kind: type[Expectation], finding: Finding, server: PostgreSQL, **fields: Any) -> list[str]:
-    """Run them, with the psql of the wheel; what each printed. Raises AssertionError when one fails."""
+    """Run them as `postgres`, and return the output of each. Raises AssertionError when one fails."""
+    environment = {"DATABASE_URL": server.dsn("postgres")}
+    commands = suggested(kind, finding, server, **fields)
+    assert all('psql "${DATABASE_URL}"' in one for one in commands)
+    return [type_command(one, environment) for one in commands]
+
+
+def type_command(command: str, environment: dict[str, str]) -> str:
+    """Run a command with the psql of the wheel, and return its output. Raises AssertionError when it fails."""
     programs = next(iter(installed_versions().values())) / "bin"
-    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "DATABASE_URL": server.dsn("postgres")}
-    return [_run(one, environment) for one in suggested(kind, finding, server, **fields)]
-
-
-def _run(command: str, environment: dict[str, str]) -> str:
-    assert 'psql "${DATABASE_URL}"' in command
+    environment = environment | {"PATH": f"{programs}:{os.environ['PATH']}", "PGCONNECT_TIMEOUT": "10"}
     ran = subprocess.run(
         ["sh", "-ec", command], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
-    if ran.returncode or "ERROR" in ran.stderr:
+    if ran.returncode or any(word in ran.stderr for word in ("ERROR", "FATAL")):
         raise AssertionError(f"{command}\n{ran.stdout}\n{ran.stderr}")
     return (ran.stderr + ran.stdout).strip()

@@ -94,7 +94,7 @@ def _world(installed, memcached_program, tmp_path):
         yield run, process, tmp_path
 
 
-def test_commands_describe_it_as_a_bundled_one(world):
+def test_commands_describe_the_system_like_a_bundled_one(world):
     run, _, _ = world
 
     for words, said in {
@@ -124,7 +124,7 @@ def test_run_passes_and_its_record_has_the_version(world):
     assert record["policy"]["uses"] == [{"name": "opscheck-memcached", "version": "0.1.0"}]
 
 
-def test_server_that_is_gone_is_a_violation(world):
+def test_stopped_server_is_a_violation(world):
     run, process, _ = world
     process.terminate()
     process.wait()
@@ -152,7 +152,7 @@ def test_full_connections_are_a_violation_also_from_a_snapshot(world):
         assert "stats conns" in each.stdout
 
 
-def test_workers_and_words_of_pytest_work(world):
+def test_workers_and_options_of_pytest_work(world):
     run, _, _ = world
 
     parallel = run("-q", "-n", "2", "--policy=policy.yaml", "-k", "connections or memory", program="pytest")

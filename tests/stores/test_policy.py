@@ -103,7 +103,7 @@ def _servers(installation: Path, pgbouncer_program: Path, folder: Path, run: Int
         yield World(pair, pooler, cache, folder, run)
 
 
-def test_what_needs_an_interval_is_unknown_once_and_all_passes_from_then_on(world):
+def test_interval_is_unknown_in_the_first_run_and_passes_in_later_ones(world):
     first = world.judge()
     time.sleep(6)  # so that the first samples are as old as SHORT wants them
     second = world.judge()

@@ -276,7 +276,7 @@ def _bare(server: PostgreSQL) -> Iterator[str]:
         connection.execute(f"DROP OWNED BY {BARE}; DROP ROLE {BARE}")
 
 
-def test_a_role_without_grants_cannot_tell_and_the_grant_it_names_lets_it(server, row, bare):
+def test_missing_grant_is_unknown_and_the_named_grant_fixes_it(server, row, bare):
     assert row.hidden == shown(bare, row.naive)
     problem = missing(lambda: judged(row, bare))
     assert ProblemKind.DENIED == problem.kind
@@ -287,7 +287,7 @@ def test_a_role_without_grants_cannot_tell_and_the_grant_it_names_lets_it(server
     assert [] != [one for one in found if one.severity is Severity.P1 and one.subject.startswith(row.found)]
 
 
-def test_pg_monitor_is_enough_or_is_known_not_to_be(server, row, bare):
+def test_pg_monitor_is_enough_except_for_listed_checks(server, row, bare):
     apply(server, f"GRANT pg_monitor TO {BARE}")
 
     if row.monitor:
@@ -297,7 +297,7 @@ def test_pg_monitor_is_enough_or_is_known_not_to_be(server, row, bare):
 
 
 @pytest.mark.parametrize("name", [name for name, row in MATRIX.items() if row.world in OF_SESSIONS])
-def test_with_the_grant_a_server_where_nothing_is_wrong_passes(server, bare, name):
+def test_healthy_server_passes_with_the_grant(server, bare, name):
     apply(server, f"GRANT {MATRIX[name].grants} TO {BARE}")
 
     assert [] == judged(MATRIX[name], bare)

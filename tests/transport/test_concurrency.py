@@ -21,7 +21,7 @@ def test_no_jobs_give_no_results():
     assert list(completed([], soon(), 3)) == []
 
 
-def test_an_exception_of_a_job_is_its_result():
+def test_exception_of_a_job_is_its_result():
     error = ValueError("no")
 
     def failing() -> int:
@@ -30,7 +30,7 @@ def test_an_exception_of_a_job_is_its_result():
     assert list(completed([failing], soon(), 1)) == [(0, error)]
 
 
-def test_a_job_that_hangs_is_left_behind_at_the_deadline():
+def test_hanging_job_is_abandoned_at_the_deadline():
     release = threading.Event()
     try:
         found = list(completed([release.wait, lambda: True], time.monotonic() + 0.2, 2))

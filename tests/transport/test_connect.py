@@ -1,4 +1,4 @@
-"""What a failed connection says to the person who can mend it."""
+"""Texts and advice of failed connections."""
 
 import socket
 import ssl
@@ -63,18 +63,18 @@ def problem_of(url: str, **fields) -> Problem:
 
 @pytest.fixture(name="silent_port")
 def _silent_port() -> Iterator[int]:
-    """Connections are accepted by the kernel, and nobody ever speaks."""
+    """The kernel accepts connections, and the server never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
-def test_own_authority_is_trusted_by_ca_file(authority, ca_file):
+def test_private_ca_is_trusted_by_ca_file(authority, ca_file):
     with serving(authority) as server:
         assert 200 == ask(server.url, ca_file=str(ca_file)).status
 
 
 def test_connections_with_tls_are_used_again(authority, ca_file):
-    """TLS 1.3 sends tickets after the handshake, which are no sign that the server has hung up."""
+    """TLS 1.3 sends tickets after the handshake; they do not mean that the server closed the connection."""
     with serving(authority) as server:
         session = open_session(HttpTarget(kind="http", base_url=server.url, ca_file=str(ca_file)), 5)
         samples = session.ask(HttpRequest("api", samples=3), 5).samples
@@ -83,24 +83,24 @@ def test_connections_with_tls_are_used_again(authority, ca_file):
     assert [True, False, False] == [sample.cold for sample in samples]
 
 
-def test_it_is_trusted_by_ssl_cert_file_too(authority, ca_file, monkeypatch):
+def test_private_ca_is_trusted_by_ssl_cert_file(authority, ca_file, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
     with serving(authority) as server:
         assert 200 == ask(server.url).status
 
 
-def test_unknown_authority_has_advice(authority):
+def test_unknown_ca_has_advice(authority):
     with serving(authority) as server:
         problem = problem_of(server.url)
 
     assert ProblemKind.UNREACHABLE is problem.kind
     assert problem.target_down
-    assert f"the certificate of 127.0.0.1:{server.port} is signed by an unknown authority" in problem.text
+    assert f"the certificate of 127.0.0.1:{server.port} is signed by an unknown CA" in problem.text
     assert "`ca_file`" in problem.advice
     assert "SSL_CERT_FILE" in problem.advice
 
 
-def test_an_expired_certificate(authority, ca_file):
+def test_expired_certificate_has_advice(authority, ca_file):
     with serving(authority, not_after=PAST) as server:
         problem = problem_of(server.url, ca_file=str(ca_file))
 
@@ -108,7 +108,7 @@ def test_an_expired_certificate(authority, ca_file):
     assert "renew it" in problem.advice
 
 
-def test_a_certificate_that_is_not_valid_yet(authority, ca_file):
+def test_future_certificate_has_advice(authority, ca_file):
     with serving(authority, not_before=datetime.now(UTC) + timedelta(days=2)) as server:
         problem = problem_of(server.url, ca_file=str(ca_file))
 
@@ -116,7 +116,7 @@ def test_a_certificate_that_is_not_valid_yet(authority, ca_file):
     assert "clocks" in problem.advice
 
 
-def test_a_certificate_for_another_name(authority, ca_file):
+def test_certificate_for_another_name_has_advice(authority, ca_file):
     with serving(authority, "other.example") as server:
         problem = problem_of(server.url, ca_file=str(ca_file))
 
@@ -124,35 +124,35 @@ def test_a_certificate_for_another_name(authority, ca_file):
     assert "127.0.0.1" in problem.text
 
 
-def test_no_tls_behind_an_https_address():
+def test_https_address_without_tls_has_advice():
     with LoopbackServer(answer_ok) as server:
         problem = problem_of(server.url.replace("http:", "https:"))
 
     assert ProblemKind.UNREACHABLE is problem.kind
-    assert "port without TLS" in problem.advice
+    assert "port with TLS" in problem.advice
 
 
-def test_tls_behind_an_http_address(authority):
+def test_http_address_with_tls_has_advice(authority):
     with serving(authority) as server:
         problem = problem_of(server.url.replace("https:", "http:"))
 
     assert problem.kind in {ProblemKind.UNREADABLE, ProblemKind.UNREACHABLE}
 
 
-def test_a_server_that_wants_a_client_certificate_gets_it(authority, ca_file, tmp_path):
+def test_required_client_certificate_is_sent(authority, ca_file, tmp_path):
     clients = trustme.CA()
     certificate = tmp_path / "client.pem"
     clients.issue_cert("opscheck@example.com").private_key_and_cert_chain_pem.write_to_path(certificate)
     with serving(authority, clients=clients) as server:
         refused = problem_of(server.url, ca_file=str(ca_file))
 
-        assert "asks for a client certificate" in refused.text
+        assert "requires a client certificate" in refused.text
         assert "`client_certificate`" in refused.advice
         assert refused.target_down
         assert 200 == ask(server.url, ca_file=str(ca_file), client_certificate=str(certificate)).status
 
 
-def test_a_client_certificate_goes_to_no_other_origin(authority, ca_file, tmp_path):
+def test_client_certificate_is_not_sent_to_other_origins(authority, ca_file, tmp_path):
     clients = trustme.CA()
     certificate = tmp_path / "client.pem"
     clients.issue_cert("opscheck@example.com").private_key_and_cert_chain_pem.write_to_path(certificate)
@@ -166,13 +166,13 @@ def test_a_client_certificate_goes_to_no_other_origin(authority, ca_file, tmp_pa
                 kind="http", base_url=server.url, ca_file=str(ca_file), client_certificate=str(certificate)
             )
             session = open_session(target, 5)
-            with pytest.raises(ProbeError, match="asks for a client certificate"):
+            with pytest.raises(ProbeError, match="requires a client certificate"):
                 session.ask(HttpRequest("api", follow_redirects=True), 5)
             session.close()
 
 
 @pytest.mark.parametrize("field", ["ca_file", "client_certificate"])
-def test_a_file_that_is_missing_is_named(authority, field, tmp_path):
+def test_missing_file_is_reported(authority, field, tmp_path):
     with serving(authority) as server:
         problem = problem_of(server.url, **{field: str(tmp_path / "none.pem")})
 
@@ -181,13 +181,13 @@ def test_a_file_that_is_missing_is_named(authority, field, tmp_path):
 
 
 @pytest.mark.parametrize("field", ["ca_file", "client_certificate"])
-def test_a_file_that_holds_something_else_is_named(authority, field, tmp_path):
+def test_file_with_other_content_is_reported(authority, field, tmp_path):
     path = tmp_path / "no.pem"
     path.write_text("hello")
     with serving(authority) as server:
         problem = problem_of(server.url, **{field: str(path)})
 
-    assert f"the target's {field} {path} does not hold" in problem.text
+    assert f"the target's {field} {path} does not contain" in problem.text
     assert problem.target_down
 
 
@@ -200,11 +200,11 @@ def test_encrypted_key_never_prompts(tmp_path):
     path = tmp_path / "client.pem"
     path.write_bytes(trustme.CA().issue_cert("me@example.com").cert_chain_pems[0].bytes() + key)
 
-    with pytest.raises(ProbeError, match="does not hold a certificate and its key that can be used"):
+    with pytest.raises(ProbeError, match="does not contain a certificate and its key"):
         trust(None, str(path))
 
 
-def test_a_handshake_that_never_ends_is_late(silent_port):
+def test_endless_handshake_is_late(silent_port):
     started = time.monotonic()
 
     with pytest.raises(ProbeError) as raised:
@@ -215,7 +215,7 @@ def test_a_handshake_that_never_ends_is_late(silent_port):
     assert time.monotonic() - started < 5
 
 
-def test_an_address_that_refuses_leaves_the_others(monkeypatch, silent_port):
+def test_refusing_address_is_followed_by_the_next(monkeypatch, silent_port):
     """`localhost` is two addresses, and a server may listen on one of them."""
     closed = socket.create_server(("127.0.0.1", 0))
     refusing = closed.getsockname()
@@ -228,7 +228,7 @@ def test_an_address_that_refuses_leaves_the_others(monkeypatch, silent_port):
         assert listening == connection.getpeername()
 
 
-def test_time_that_is_over_is_a_time_out():
+def test_expired_deadline_is_a_timeout():
     with pytest.raises(TimeoutError):
         seconds_left(time.monotonic() - 1)
 
@@ -238,7 +238,7 @@ def test_time_that_is_over_is_a_time_out():
     [
         (ConnectionRefusedError(), "connection refused by db:5432"),
         (ConnectionResetError(), "db:5432 closed the connection"),
-        (FileNotFoundError(), "there is no socket db:5432"),
+        (FileNotFoundError(), "socket db:5432 not found"),
         (TimeoutError(), "no connection to db:5432 in time"),
         (socket.gaierror(socket.EAI_NONAME, "x"), "the name db does not exist"),
         (socket.gaierror(socket.EAI_AGAIN, "x"), "the name db could not be resolved: no name server answered"),
@@ -246,11 +246,11 @@ def test_time_that_is_over_is_a_time_out():
         (OSError(101, "Network is unreachable"), "no route to db:5432"),
         (PermissionError(13, "Permission denied"), "db:5432 cannot be reached: Permission denied"),
         (ssl.SSLEOFError(8, "EOF"), "db:5432 closed the connection during the TLS handshake"),
-        (ssl.SSLError(1, "strange"), "db:5432 does not speak TLS with us: "),
+        (ssl.SSLError(1, "strange"), "db:5432 fails the TLS handshake: "),
     ],
     ids=lambda value: value if isinstance(value, str) else repr(value),
 )
-def test_each_failure_has_words(error, text):
+def test_each_failure_has_a_text(error, text):
     problem = unreachable(error, "db:5432").problem
 
     assert problem.text.startswith(text)

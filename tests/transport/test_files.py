@@ -1,4 +1,4 @@
-"""A file is written whole or not at all."""
+"""Files are written atomically."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ import pytest
 from opscheck.transport.files import write_whole
 
 
-def test_a_file_is_written_with_the_folders_on_its_way(tmp_path):
+def test_file_is_written_with_missing_folders(tmp_path):
     write_whole(tmp_path / "new" / "run.json", b"{}", mode=0o600)
 
     assert b"{}" == (tmp_path / "new" / "run.json").read_bytes()
@@ -25,7 +25,7 @@ def test_failed_write_leaves_no_file(tmp_path):
     assert ["run.json"] == [path.name for path in tmp_path.iterdir()]
 
 
-def test_link_stays_and_its_target_is_written(tmp_path):
+def test_target_of_a_link_is_written(tmp_path):
     (tmp_path / "latest.json").symlink_to("run.json")
 
     write_whole(tmp_path / "latest.json", b"{}")
@@ -34,7 +34,7 @@ def test_link_stays_and_its_target_is_written(tmp_path):
     assert b"{}" == (tmp_path / "run.json").read_bytes()
 
 
-def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+def test_pipe_is_written_and_not_replaced(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     read: list[bytes] = []

@@ -38,7 +38,7 @@ def test_program_that_ignores_signals_is_killed(tmp_path):
     assert not process.running
 
 
-def test_waiting_ends():
+def test_waiting_ends_at_the_timeout():
     with pytest.raises(ServerFailed, match=re.escape("still there (waited 0.05 s)")):
         wait_until(lambda: False, 0.05, "still there")
 
@@ -47,7 +47,7 @@ def test_free_ports_differ():
     assert 1 < len({free_port() for _ in range(5)})
 
 
-def test_a_folder_is_reachable_when_others_may_pass(tmp_path):
+def test_folder_is_reachable_if_others_may_traverse(tmp_path):
     made = folder()
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
@@ -56,7 +56,7 @@ def test_a_folder_is_reachable_when_others_may_pass(tmp_path):
     made.cleanup()
 
 
-def test_a_password_needs_encoding_in_a_url():
+def test_password_is_encoded_in_a_url():
     found = password()
 
     assert set(AWKWARD) & set(found)

@@ -1,4 +1,4 @@
-"""Which proxy the environment names for a server."""
+"""The environment's proxy for a server."""
 
 import pytest
 

@@ -128,7 +128,7 @@ def findings(record: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return [one for result in record["results"] if result["id"] == name for one in result["findings"]]
 
 
-def test_backups_that_are_made_pass_with_one_list_of_each_kind(run, api):
+def test_recent_backups_pass_with_one_list_of_each_kind(run, api):
     record = run()
 
     assert {"passed"} == set(verdicts(record).values()), record["out"]
@@ -138,7 +138,7 @@ def test_backups_that_are_made_pass_with_one_list_of_each_kind(run, api):
     assert 3 == sum("velero.io" in path for path in asked)
 
 
-def test_what_is_old_is_told_by_each_with_what_to_type(run, world):
+def test_old_backup_is_reported_with_commands_by_each_check(run, world):
     with world.changing():
         world.add(velero_schedule("weekly", created=ago(days=90)))
         world.add(velero_backup("weekly", ago(days=3)))
@@ -153,7 +153,7 @@ def test_what_is_old_is_told_by_each_with_what_to_type(run, world):
     assert {"weekly"} == subjects
 
 
-def test_a_cron_job_that_two_expectations_mean_is_told_once(run, world):
+def test_cron_job_of_two_expectations_is_reported_once(run, world):
     with world.changing():
         world.add(cronjob("backup", "shop", created=ago(days=90), scheduled=ago(days=3), succeeded=ago(days=3)))
         world.add(job("backup-1", "shop", cronjob="backup", created=ago(days=3), completed=ago(days=3)))
@@ -165,7 +165,7 @@ def test_a_cron_job_that_two_expectations_mean_is_told_once(run, world):
     assert ("cron-jobs", "P0") == (consequence["told_by"], consequence["severity"])
 
 
-def test_no_word_of_a_script_is_in_any_output(run, tmp_path):
+def test_script_of_a_cron_job_is_in_no_output(run, tmp_path):
     record = run("--save", "snapshot.json", "--junit", "report.xml", lint=True)
 
     assert [PIPED] == [one["observed"] for one in findings(record, "dumps")]
@@ -175,7 +175,7 @@ def test_no_word_of_a_script_is_in_any_output(run, tmp_path):
     assert "geheim" not in record["out"]
 
 
-def test_a_snapshot_gives_the_same_verdicts_without_a_cluster_or_a_host(run, tmp_path):
+def test_snapshot_gives_the_same_verdicts_without_a_cluster_or_a_host(run, tmp_path):
     live = run("--save", "snapshot.json", lint=True)
     (tmp_path / "pgbackrest").unlink()
 
@@ -185,7 +185,7 @@ def test_a_snapshot_gives_the_same_verdicts_without_a_cluster_or_a_host(run, tmp
     assert [PIPED] == [one["observed"] for one in findings(again, "dumps")]
 
 
-def test_a_cluster_without_velero_is_unknown_and_skipped_where_the_policy_says_so(run, world):
+def test_cluster_without_velero_is_unknown_or_skipped_by_policy(run, world):
     world.withdraw("velero.io")
 
     assert "unknown" == verdicts(run())["cluster-state"]

@@ -177,7 +177,7 @@ def commands(findings) -> str:
     return "\n".join(command for finding in findings for command in finding["remediation"]["commands"])
 
 
-def test_a_dump_that_failed_is_uploaded_as_twenty_bytes_and_found(site):
+def test_failed_dump_uploads_twenty_bytes_and_is_detected(site):
     """Gzip packs nothing, and ends well: the script knows of no failure."""
     (key,) = site.back_up_within_a_second(CARELESS, database="no_such_database")
     assert 20 == site.size(key)
@@ -194,7 +194,7 @@ def test_a_dump_that_failed_is_uploaded_as_twenty_bytes_and_found(site):
     assert any("no larger than a file with nothing in it" in one["observed"] for one in run.findings["fresh"])
 
 
-def test_a_script_that_asks_for_the_time_twice_uploads_nothing_and_that_is_found(site):
+def test_script_that_reads_the_clock_twice_uploads_nothing_detected(site):
     """pg_dump waits for a lock for more than a second, and the second name is none of a file."""
     last = datetime.now(UTC) - timedelta(hours=26)
     old = f"database/backup-{last:%Y%m%d-%H%M%S}.sql.gz"
@@ -209,7 +209,7 @@ def test_a_script_that_asks_for_the_time_twice_uploads_nothing_and_that_is_found
 
     assert (1, {"fresh": "violated", "readable": "passed"}) == (run.exits_with, run.verdicts)
     (fresh,) = run.findings["fresh"]
-    assert (f"s3://{site.bucket.bucket}/{old}", "P1", "at most 25h") == (
+    assert (f"s3://{site.bucket.bucket}/{old}", "P1", "<= 25h") == (
         fresh["subject"],
         fresh["severity"],
         fresh["expected"].replace("1d1h", "25h"),
@@ -217,7 +217,7 @@ def test_a_script_that_asks_for_the_time_twice_uploads_nothing_and_that_is_found
     assert "aws s3 ls" in commands([fresh])
 
 
-def test_where_the_first_upload_was_never_made_nothing_is_there_and_that_is_found(site):
+def test_missing_first_upload_is_detected(site):
     with slow_for(1.5, site.dumps):
         site.back_up(CARELESS)
     assert [] == site.keys()
@@ -228,7 +228,7 @@ def test_where_the_first_upload_was_never_made_nothing_is_there_and_that_is_foun
     assert all("nothing under database/" in one["observed"] for found in run.findings.values() for one in found)
 
 
-def test_a_file_that_a_full_disk_cut_off_is_uploaded_and_found(site):
+def test_file_truncated_by_a_full_disk_is_detected(site):
     """Gzip dies of it, and nobody asks how it ended."""
     (key,) = site.back_up_within_a_second(CARELESS, most_kib=24)
     assert 24 * 1024 == site.size(key)
@@ -242,7 +242,7 @@ def test_a_file_that_a_full_disk_cut_off_is_uploaded_and_found(site):
     assert f"aws s3 cp s3://{site.bucket.bucket}/{key} - | gzip -dc | tail -n 12" in commands([content])
 
 
-def test_the_corrected_script_passes(site):
+def test_corrected_script_passes(site):
     assert 0 == site.back_up(CAREFUL)
     assert 2 == len(site.keys())
 
@@ -252,13 +252,13 @@ def test_the_corrected_script_passes(site):
 
 
 @pytest.mark.parametrize("how", [{"database": "no_such_database"}, {"most_kib": 24}], ids=["no database", "full disk"])
-def test_the_corrected_script_fails_where_a_part_of_it_fails_and_uploads_nothing(site, how):
+def test_corrected_script_fails_at_any_error_and_uploads_nothing(site, how):
     assert 0 != site.back_up(CAREFUL, **how)
 
     assert ([], []) == (site.keys(), list(site.spool.iterdir()))
 
 
-def test_the_corrected_script_minds_no_lock(site):
+def test_corrected_script_works_with_object_lock(site):
     with slow_for(1.5, site.dumps):
         assert 0 == site.back_up(CAREFUL)
 

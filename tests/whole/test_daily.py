@@ -33,7 +33,7 @@ def broken(system, *faults):
             system.environment.repair(fault)
 
 
-def test_a_healthy_system_passes_and_every_result_has_a_measurement(system):
+def test_healthy_system_passes_and_every_result_has_a_measurement(system):
     outcome = system.judge()
 
     assert 0 == outcome.ret, outcome.out
@@ -55,7 +55,7 @@ def test_plain_pytest_and_two_workers_give_the_same_verdicts(system_of_processes
     assert once.run["counts"] == plain.run["counts"] == two_workers.run["counts"]
 
 
-def test_full_connections_are_a_p0_finding_with_all_that_a_person_needs(system):
+def test_full_connections_are_a_p0_finding_with_deadline_and_commands(system):
     with broken(system, "connections"):
         outcome = system.judge()
 
@@ -70,7 +70,7 @@ def test_full_connections_are_a_p0_finding_with_all_that_a_person_needs(system):
     assert any("psql" in command for command in finding["remediation"]["commands"])
 
 
-def test_a_stopped_cache_closes_the_gate(system):
+def test_stopped_cache_fails_the_gate(system):
     with broken(system, "cache"):
         outcome = system.judge()
 
@@ -78,7 +78,7 @@ def test_a_stopped_cache_closes_the_gate(system):
     assert "violated" == outcome.verdicts["cache"]
 
 
-def test_a_database_behind_dropped_packets_costs_one_time_out_and_blocks_its_dependents(system):
+def test_database_behind_dropped_packets_costs_one_timeout(system):
     with dropping_packets() as port:
         outcome = system.judge(DATABASE_URL=f"postgresql://opscheck:x@127.0.0.1:{port}/db")
 
@@ -92,7 +92,7 @@ def test_a_database_behind_dropped_packets_costs_one_time_out_and_blocks_its_dep
     assert outcome.run["duration_s"] < 4 * 5  # seven wait for it, each 5 s, if they wait one after the other
 
 
-def test_a_snapshot_is_judged_with_every_server_out_of_reach(system):
+def test_snapshot_is_judged_with_every_server_unreachable(system):
     with broken(system, "workflows", "errors"):
         live = system.judge("--save", "snapshot.json")
     nowhere = {"API_URL": "https://127.0.0.1:1", "DATABASE_URL": "postgresql://127.0.0.1:1/x"}
@@ -111,7 +111,7 @@ def test_a_snapshot_is_judged_with_every_server_out_of_reach(system):
 
 
 @pytest.mark.parametrize("how", ["run", "pytest"])
-def test_no_planted_secret_is_in_anything_that_a_failing_run_prints_or_writes(system, how):
+def test_planted_secret_is_in_no_output_of_a_failing_run(system, how):
     variables = system.environment.variables
     files = ["--save", "snapshot.json"]
 

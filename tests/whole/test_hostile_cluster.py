@@ -68,7 +68,7 @@ def are_lists(request) -> bool:
 
 
 @pytest.mark.parametrize(("answer", "reason"), ANSWERS.values(), ids=ANSWERS)
-def test_no_list_is_no_pass(api, judge, answer, reason):
+def test_missing_list_never_passes(api, judge, answer, reason):
     api.answer("/", answer, when=are_lists)
 
     code, out, run = judge()
@@ -80,7 +80,7 @@ def test_no_list_is_no_pass(api, judge, answer, reason):
 
 
 @pytest.mark.parametrize("answer", [scripts.never(), scripts.trickle(head_too=True), statuses.unavailable()])
-def test_a_server_that_is_not_there_is_one_outage(api, judge, answer):
+def test_unreachable_server_is_one_outage(api, judge, answer):
     api.answer("/", answer)
 
     code, out, run = judge()

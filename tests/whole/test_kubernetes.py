@@ -52,7 +52,7 @@ def verdicts(record: dict) -> dict[str, str]:
     return {result["id"]: result["verdict"] for result in record["results"]}
 
 
-def test_a_healthy_namespace_passes_with_a_bounded_number_of_requests(api, run, tmp_path):
+def test_healthy_namespace_passes_with_a_bounded_number_of_requests(api, run, tmp_path):
     kubeconfig = str(api.kubeconfig(tmp_path / "config"))
 
     code, out, record = run(KUBECONFIG=kubeconfig)
@@ -64,7 +64,7 @@ def test_a_healthy_namespace_passes_with_a_bounded_number_of_requests(api, run, 
     assert len(api.requests) == len({(request.path, str(request.query)) for request in api.requests})
 
 
-def test_the_report_says_which_cluster_was_asked_and_as_whom(api, run, tmp_path):
+def test_report_names_the_cluster_and_the_user(api, run, tmp_path):
     _, out, record = run(KUBECONFIG=str(api.kubeconfig(tmp_path / "config")))
 
     (asked,) = [target for target in record["targets"] if target["name"] == "cluster"]
@@ -74,7 +74,7 @@ def test_the_report_says_which_cluster_was_asked_and_as_whom(api, run, tmp_path)
     assert f"{api.url} (context demo) as {user}" in " ".join(out.split())
 
 
-def test_a_snapshot_of_a_broken_namespace_gives_the_same_verdicts_without_a_cluster(api, world, run, tmp_path):
+def test_snapshot_of_a_broken_namespace_gives_the_same_verdicts(api, world, run, tmp_path):
     cluster.break_pods(world)
     code, out, live = run("--save", "snapshot.json", KUBECONFIG=str(api.kubeconfig(tmp_path / "config")))
 
@@ -86,7 +86,7 @@ def test_a_snapshot_of_a_broken_namespace_gives_the_same_verdicts_without_a_clus
     assert [result["blocked_by"] for result in live["results"]] == [one["blocked_by"] for one in record["results"]]
 
 
-def test_what_a_stuck_rollout_explains_is_told_there_and_stays_violated(api, world, run, tmp_path):
+def test_consequence_of_a_stuck_rollout_names_it_and_stays_violated(api, world, run, tmp_path):
     cluster.break_pods(world)
 
     _, out, record = run(KUBECONFIG=str(api.kubeconfig(tmp_path / "config")))

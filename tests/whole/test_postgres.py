@@ -21,19 +21,19 @@ def _policy(tmp_path):
     return tmp_path / "policy.yaml"
 
 
-def test_a_role_that_may_only_look_passes(system, policy):
+def test_read_only_role_passes(system, policy):
     outcome = system.judge(policy=policy)
 
     assert {"access": "passed", "durable": "passed", "jobs": "passed"} == outcome.verdicts
     assert [] == outcome.run["notices"]
 
 
-def test_a_superuser_is_one_mild_finding_and_a_notice(system, policy):
+def test_superuser_is_one_low_finding_and_a_notice(system, policy):
     outcome = system.judge(policy=policy, DATABASE_URL=system.environment.postgres.dsn("postgres"))
     (result,) = [result for result in outcome.run["results"] if result["verdict"] == "violated"]
     notice = "opscheck logs in as the superuser postgres"
 
     assert ("access", "P3") == (result["id"], result["severity"])
-    assert "role postgres: it is a superuser, expected a role that may only look" == result["summary"]
+    assert "role postgres: superuser, expected a read-only role" == result["summary"]
     assert notice in " ".join(outcome.run["notices"])
     assert notice in outcome.out

@@ -27,7 +27,7 @@ def result(outcome, name):
     return found
 
 
-def test_without_the_word_nothing_is_restored_and_everything_else_is_judged(system):
+def test_run_without_drill_restores_nothing_and_judges_the_rest(system):
     outcome = system.judge(policy=RECOVERY)
 
     assert 0 == outcome.ret, outcome.out
@@ -35,7 +35,7 @@ def test_without_the_word_nothing_is_restored_and_everything_else_is_judged(syst
     assert {"passed"} == {verdict for name, verdict in outcome.verdicts.items() if name != "database-drill"}
 
 
-def test_a_drill_of_the_newest_backup_passes_and_each_phase_is_measured_against_its_objectives(system):
+def test_drill_of_the_newest_backup_passes_with_measured_phases(system):
     outcome = system.judge("--drill", "-v", policy=RECOVERY)
 
     assert 0 == outcome.ret, outcome.out
@@ -50,7 +50,7 @@ def test_a_drill_of_the_newest_backup_passes_and_each_phase_is_measured_against_
     assert "phase restore" in " ".join(outcome.out.split())
 
 
-def test_lost_and_spoiled_backups_are_each_told_by_what_can_see_it(system):
+def test_lost_and_damaged_backups_are_reported_by_their_checks(system):
     with without_backups(system.environment):
         outcome = system.judge("--drill", policy=RECOVERY)
 
@@ -70,14 +70,14 @@ def test_lost_and_spoiled_backups_are_each_told_by_what_can_see_it(system):
     assert observed["database-drill"].startswith("restore: pg_restore: could not read")
 
 
-def test_backups_that_are_found_again_pass_again(system):
+def test_repaired_backups_pass_again(system):
     with without_backups(system.environment):
         assert 1 == system.judge(policy=RECOVERY).ret
 
     assert 0 == system.judge("--drill", policy=RECOVERY).ret
 
 
-def test_rows_that_are_older_than_may_be_lost_are_a_violation_though_the_restore_is_done(system):
+def test_rows_older_than_the_rpo_are_a_violation(system):
     policy = system.folder / "strict.yaml"
     policy.write_text(
         dedent(f"""
@@ -97,7 +97,7 @@ def test_rows_that_are_older_than_may_be_lost_are_a_violation_though_the_restore
 
 
 @pytest.mark.parametrize("state", ["healthy", "broken"])
-def test_no_secret_and_no_row_is_in_anything_that_a_drill_prints_or_writes(system, state):
+def test_secret_or_row_is_in_no_output_of_a_drill(system, state):
     variables = system.environment.variables
     words = ["--drill", "-v", "--junit", "junit.xml", "--save", "snapshot.json"]
     if state == "healthy":

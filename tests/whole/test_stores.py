@@ -106,7 +106,7 @@ def test_each_store_has_its_verdict_and_a_snapshot_gives_the_same_again(run):
     assert [one["findings"] for one in record["results"]] == [one["findings"] for one in again["results"]]
 
 
-def test_what_is_unknown_says_what_to_do(run):
+def test_unknown_verdict_has_advice(run):
     record, text = run()
     summaries = {one["id"]: one["summary"] for one in record["results"]}
 
@@ -116,7 +116,7 @@ def test_what_is_unknown_says_what_to_do(run):
     assert "there is no bucket no-such-bucket" in text
 
 
-def test_what_passes_is_measured_for_each_series(run):
+def test_passed_series_are_each_measured(run):
     record, _ = run("--only", "fresh")
     (fresh,) = record["results"]
 
@@ -125,7 +125,7 @@ def test_what_passes_is_measured_for_each_series(run):
     assert all(3600 <= one["value"] < 4000 for one in ages)
 
 
-def test_no_credential_and_nothing_of_a_manifest_but_its_time_gets_out(run, server, tmp_path):
+def test_credential_or_content_of_a_manifest_is_in_no_output(run, server, tmp_path):
     _, text = run("--save", "snapshot", "--junit", "junit.xml")
     files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".dump"]
 

@@ -77,7 +77,7 @@ def observed(result: dict) -> list[tuple[str, str, str]]:
     return [(one["subject"], one["severity"], one["observed"]) for one in result["findings"]]
 
 
-def test_a_real_prometheus_tells_how_full_volumes_are_and_a_snapshot_keeps_it(prometheus_program, opscheck):
+def test_real_prometheus_returns_volume_usage_also_in_a_snapshot(prometheus_program, opscheck):
     labels = '{namespace="shop",persistentvolumeclaim="data-db-0",node="node-1"}'
     values = {"available_bytes": GI // 10, "capacity_bytes": 10 * GI, "used_bytes": 9 * GI}
     values |= {"inodes": 1000, "inodes_free": 900, "inodes_used": 100}
@@ -93,13 +93,13 @@ def test_a_real_prometheus_tells_how_full_volumes_are_and_a_snapshot_keeps_it(pr
     assert "passed" == live["pods"]["verdict"]
 
 
-def test_the_kubelets_tell_how_full_volumes_are(opscheck):
+def test_kubelets_return_volume_usage(opscheck):
     _, results = opscheck(*RUN, volumes=BY_KUBELET)
 
     assert [("data-db-0", "P1", "used 99% (107MB left of 10.7GB)")] == observed(results["volumes"])
 
 
-def test_a_prometheus_that_is_down_leaves_use_unknown_and_nothing_else(opscheck):
+def test_unreachable_prometheus_makes_only_usage_unknown(opscheck):
     _, results = opscheck(*RUN, volumes=BY_PROMETHEUS)
 
     assert "passed" == results["pods"]["verdict"]
@@ -107,30 +107,30 @@ def test_a_prometheus_that_is_down_leaves_use_unknown_and_nothing_else(opscheck)
     assert "connection refused by 127.0.0.1:1" in results["volumes"]["summary"]
 
 
-def test_a_pod_that_waits_for_a_claim_is_told_there(world, opscheck):
+def test_pod_that_waits_for_a_claim_is_reported_at_the_claim(world, opscheck):
     long_ago = datetime.now(UTC) - timedelta(hours=2)
     waiting = mounting(pod("web-0", "shop", phase="Pending", node=None, created=long_ago, since=long_ago), "typo")
     world.add(waiting, claim("typo", "shop", phase="Pending", storage_class="fsat", created=long_ago))
 
     _, results = opscheck(*RUN, volumes="grace: 15m")
 
-    assert "there is no storage class fsat" in results["volumes"]["findings"][0]["observed"]
+    assert "storage class fsat does not exist" in results["volumes"]["findings"][0]["observed"]
     assert ([], "volumes") == (results["pods"]["findings"], results["pods"]["blocked_by"])
     assert "violated" == results["pods"]["verdict"]
 
 
-def test_what_the_way_through_the_api_server_risks_is_said_before_it_is_granted(opscheck):
+def test_risk_of_the_node_proxy_is_printed_with_its_permission(opscheck):
     told, _ = opscheck("explain", "volumes", "-p", "policy.yaml", volumes=BY_KUBELET)
     granted, _ = opscheck("permissions", "policy.yaml", volumes=BY_KUBELET)
     harmless, _ = opscheck("permissions", "policy.yaml", volumes=BY_PROMETHEUS)
 
-    risk = "whoever has it can run commands in every pod of the cluster, also with `get` alone"
+    risk = "it allows to run commands in every pod of the cluster, even with `get` alone"
     assert f"get nodes/proxy in the cluster; risk: {risk}" in told
     assert f"# get nodes/proxy: {risk}" in granted
     assert "nodes/proxy" not in harmless
 
 
-def test_explain_names_both_systems_and_what_is_asked_of_each(opscheck):
+def test_explain_names_both_systems_and_their_queries(opscheck):
     told, _ = opscheck("explain", "volumes", "-p", "policy.yaml", volumes=BY_PROMETHEUS)
 
     assert "  metrics (prometheus): ${PROMETHEUS_URL}" in told

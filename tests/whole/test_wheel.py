@@ -44,7 +44,7 @@ def variables(system):
     return {**system.environment.variables, VARIABLE: str(system.environment.postgres.programs / "bin")}
 
 
-def test_the_wheel_holds_checks_and_policies_inside_the_package_and_nothing_beside_it(wheel):
+def test_wheel_has_checks_and_policies_inside_the_package(wheel):
     names = zipfile.ZipFile(wheel).namelist()
 
     assert "opscheck/checks/postgres/test_connections.py" in names
@@ -52,7 +52,7 @@ def test_the_wheel_holds_checks_and_policies_inside_the_package_and_nothing_besi
     assert {"opscheck", f"opscheck-{wheel.name.split('-')[1]}.dist-info"} == {name.partition("/")[0] for name in names}
 
 
-def test_the_daily_policy_runs_from_the_wheel(installed, system):
+def test_daily_policy_runs_from_the_wheel(installed, system):
     (policy,) = installed.parent.glob("lib/*/site-packages/opscheck/policies/daily.yaml")
     environment = {"PATH": os.environ["PATH"], "HOME": str(system.folder), **variables(system)}
 
@@ -153,7 +153,7 @@ def test_keyword_selects_exactly_the_named_expectation(installed, system, empty,
     assert [result["id"] for result in run["results"]] == ["api-health"]
 
 
-def test_the_demo_without_its_extra_says_what_to_install(installed, system):
+def test_demo_without_its_extra_names_the_extra(installed, system):
     done = subprocess.run(
         [installed / "opscheck", "demo"], cwd=system.folder, capture_output=True, text=True, timeout=60, check=False
     )

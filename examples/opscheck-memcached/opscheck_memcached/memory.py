@@ -22,7 +22,7 @@ class MemcachedMemory(OverInterval, check="memcached.memory"):
     used: ShareUsed | None = None
     """Share of the memory limit that items take. A cache that is meant to be full has no such limit."""
     evictions: Graded[Count] | None = None
-    """How many items may be evicted between two runs; needs `--state`."""
+    """Maximum number of items that are evicted between two runs; needs `--state`."""
 
     def queries(self) -> list[ReadStats]:
         """The server's statistics."""

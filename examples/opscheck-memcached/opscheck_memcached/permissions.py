@@ -10,7 +10,7 @@ COMMENT = "#"
 
 
 def render(target: MemcachedTarget, permissions: Iterable[Permission]) -> str:
-    """Lines for the authentication file; PASSWORD stands for one to be chosen."""
+    """Lines for the authentication file; replace PASSWORD with your own."""
     users = {target.user or permission.user for permission in permissions if isinstance(permission, Login)}
     lines = [f"{user}:PASSWORD" for user in sorted(users)]
     return "\n".join(["# in the file of `memcached -Y FILE`; nothing is needed where there is none", *lines])

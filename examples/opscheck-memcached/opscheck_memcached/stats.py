@@ -8,20 +8,20 @@ from opscheck import Permission, Query
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """What `stats` says of a server."""
+    """The answer to `stats`."""
 
     version: str
     started: int
     """When the server started, in seconds of Unix time."""
     used: int
-    """How many bytes its items take."""
+    """Bytes used by items."""
     limit: int
-    """How many bytes they may take (`-m`)."""
+    """Maximum number of bytes for items (`-m`)."""
     evictions: int
-    """How many items that had not expired gave way to newer ones, since the server started."""
+    """Number of evicted items that had not expired, since the server started."""
     connections: int
     max_connections: int
-    """How many connections it accepts (`-c`)."""
+    """Maximum number of connections (`-c`)."""
 
     @property
     def epoch(self) -> str:
@@ -37,7 +37,7 @@ class Login(Permission):
 
     @property
     def risk(self) -> str:
-        """Memcached knows users and no rights."""
+        """Memcached has users, but no privileges."""
         return "a user of memcached may read and write every item"
 
 

@@ -23,5 +23,5 @@ class MemcachedTarget(Target, kind="memcached"):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def facts(self) -> dict[str, str | int]:
-        """What commands name to reach the server."""
+        """Values for commands that reach the server."""
         return {"host": self.host, "port": self.port}

@@ -1,4 +1,4 @@
-"""A small Kubernetes API server over plain objects, honest unless a test tells it to misbehave."""
+"""A small Kubernetes API server over plain objects, correct unless a test makes it misbehave."""
 
 from opscheck.demo.kubernetes import scripts, statuses
 from opscheck.demo.kubernetes.access import Identity, Rule

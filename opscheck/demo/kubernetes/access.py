@@ -1,4 +1,4 @@
-"""Who may do what: RBAC in the small."""
+"""A small RBAC: rules, identities and attempts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ ALL = ("*",)
 
 @dataclass(frozen=True)
 class Attempt:
-    """What somebody tries: RBAC's attributes of a request. Cluster scope is the namespace None."""
+    """RBAC's attributes of a request. The namespace None is cluster scope."""
 
     verb: str
     resource: str
@@ -19,7 +19,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a role grants. "*" is anything; subresources are spelled `pods/log`."""
+    """A rule of a role. "*" matches anything; subresources are written as `pods/log`."""
 
     verbs: tuple[str, ...] = ALL
     resources: tuple[str, ...] = ALL
@@ -27,7 +27,7 @@ class Rule:
     namespaces: tuple[str, ...] = ALL
 
     def covers(self, attempt: Attempt) -> bool:
-        """Whether this rule speaks of that attempt."""
+        """True if the rule applies to the attempt."""
         return (
             _among(attempt.verb, self.verbs)
             and _among(attempt.resource, self.resources)
@@ -43,9 +43,9 @@ def _among(value: str | None, granted: tuple[str, ...]) -> bool:
 @dataclass(frozen=True)
 class Identity:
     """
-    Somebody who calls the API.
+    A caller of the API.
 
-    RBAC only ever grants; `denied` is there so that a test can take one thing away from everything.
+    RBAC only grants. `denied` lets a test revoke one permission of many.
     """
 
     username: str
@@ -55,16 +55,16 @@ class Identity:
     denied: tuple[Rule, ...] = ()
 
     def may(self, attempt: Attempt) -> bool:
-        """Whether RBAC lets it through."""
+        """True if RBAC allows the attempt."""
         granted = any(rule.covers(attempt) for rule in self.allowed)
         return granted and not any(rule.covers(attempt) for rule in self.denied)
 
 
 def impersonated(username: str, headers: Mapping[str, str], known: Mapping[str, Identity]) -> Identity:
     """
-    The identity that the `Impersonate-*` headers ask for.
+    The identity in the `Impersonate-*` headers.
 
-    One that nobody described may do nothing, as in a cluster where no role names it.
+    An unknown identity has no permission, as in a cluster where no role binding names it.
     """
     groups = tuple(part.strip() for part in headers.get("impersonate-group", "").split(",") if part.strip())
     rules = known.get(username, Identity(username, allowed=()))

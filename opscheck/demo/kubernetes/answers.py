@@ -1,4 +1,4 @@
-"""What the API server says to a request: who asks, what is asked, may they, and the answer."""
+"""The API server's answers: authentication, the object of the request, authorisation, and the response."""
 
 import gzip
 import json
@@ -26,7 +26,7 @@ _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DE
 
 @dataclass(frozen=True)
 class Target:
-    """What a path names: `/apis/{group}/{version}/namespaces/{namespace}/{plural}/{name}/{part}`."""
+    """The parts of a path: `/apis/{group}/{version}/namespaces/{namespace}/{plural}/{name}/{part}`."""
 
     group: str
     version: str
@@ -78,7 +78,7 @@ def _authorised(world: World, request: Request, caller: Identity) -> Response:
             return statuses.forbidden_path(caller.username, _VERBS.get(request.method, "get"), request.path)
         return _about_the_server(world, request, target)
     if target.plural == SELF_SUBJECT_REVIEW.plural and request.method == "POST":
-        return _who_am_i(caller)  # anybody may ask who they are
+        return _who_am_i(caller)  # every caller may read its own identity
     verb = _verb(request, target)
     attempt = Attempt(verb, target.resource, target.group, target.namespace, target.name)
     if not caller.may(attempt):
@@ -87,7 +87,7 @@ def _authorised(world: World, request: Request, caller: Identity) -> Response:
 
 
 def _open_to_all(path: str) -> bool:
-    """Whether the role system:discovery, which everybody has, lets it be read."""
+    """True if the role system:discovery, which every caller has, allows reading it."""
     return path.strip("/").partition("/")[0] in {"api", "apis", "version", "healthz", "livez", "readyz", "openapi"}
 
 

@@ -28,10 +28,10 @@ def certificate(  # noqa: PLR0913 -- a certificate has many faces; all but the n
     **status: Any,
 ) -> Object:
     """
-    A certificate that was `issued`, twenty days ago where nothing is said, and will be renewed at two thirds.
+    A certificate that was `issued` (default: twenty days ago), and is renewed after two thirds of its lifetime.
 
-    renewal: when instead; renewed: False plans none. conditions: Ready where nothing is said. status: more of its
-    status, such as lastFailureTime; None takes a field away.
+    renewal: another time of renewal; renewed=False plans none. conditions: Ready by default. status: more fields of
+    its status, such as lastFailureTime; None removes a field.
     """
     start = issued or datetime.now(UTC) - _AGE
     due = {"renewalTime": timestamp(renewal or start + lifetime * 2 / 3)} if renewed else {}
@@ -56,7 +56,7 @@ def certificate(  # noqa: PLR0913 -- a certificate has many faces; all but the n
 
 
 def unissued(name: str, namespace: str = "default", *, created: datetime, **fields: Any) -> Object:
-    """A certificate that was asked for, and is not there yet."""
+    """A certificate that was requested, and is not issued yet."""
     nothing = {"notBefore": None, "notAfter": None, "renewalTime": None, "revision": None}
     missing = "Issuing certificate as Secret does not exist"
     conditions = (
@@ -69,7 +69,7 @@ def unissued(name: str, namespace: str = "default", *, created: datetime, **fiel
 def ready(
     since: datetime, holds: bool | str = True, reason: str = "Ready", message: str = _UP_TO_DATE, generation: int = 1
 ) -> Object:
-    """The condition that says whether it can be used."""
+    """The Ready condition."""
     return condition("Ready", holds, since, reason, message) | {"observedGeneration": generation}
 
 
@@ -103,7 +103,7 @@ def certificate_request(  # noqa: PLR0913 -- all but the name have a default
 
 
 def order(name: str, namespace: str = "default", *, of: str, state: str = "pending", reason: str = "") -> Object:
-    """What an ACME server was asked for the certificate request `of`."""
+    """The ACME order for the certificate request `of`."""
     owner = f"CertificateRequest/{of}"
     return {
         "apiVersion": f"acme.{_GROUP}/v1",
@@ -124,7 +124,7 @@ def challenge(  # noqa: PLR0913 -- all but the name have a default
     state: str = "pending",
     kind: str = "HTTP-01",
 ) -> Object:
-    """How the order `of` is to be proven."""
+    """The ACME challenge of the order `of`."""
     where = "https://acme.example.com"
     spec: Object = {"dnsName": host, "type": kind, "token": "planted-token", "key": "planted-key", "url": f"{where}/1"}
     spec |= {"authorizationURL": f"{where}/2", "wildcard": False}
@@ -139,7 +139,7 @@ def challenge(  # noqa: PLR0913 -- all but the name have a default
 
 
 def issuer(name: str = "letsencrypt", namespace: str = "", *conditions: Object) -> Object:
-    """Who issues: in a namespace where one is given, else in the whole cluster. Ready where nothing is said."""
+    """An issuer of the namespace, or a cluster issuer without one. Ready by default."""
     registered = "The ACME account was registered with the ACME server"
     told = conditions or (condition("Ready", True, datetime.now(UTC) - _AGE, "ACMEAccountRegistered", registered),)
     return {
@@ -151,7 +151,7 @@ def issuer(name: str = "letsencrypt", namespace: str = "", *conditions: Object) 
     }
 
 
-def tls_secret(  # noqa: PLR0913 -- all but the name and what is in it have a default
+def tls_secret(  # noqa: PLR0913 -- all but the name and the content have a default
     name: str,
     namespace: str = "default",
     *,

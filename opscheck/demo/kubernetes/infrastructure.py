@@ -1,4 +1,4 @@
-"""The cluster's other objects: nodes, namespaces, events, and what metrics-server measures."""
+"""The cluster's other objects: nodes, namespaces, events, and the metrics of metrics-server."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -56,11 +56,11 @@ def node(  # noqa: PLR0913 -- a node has many faces; all but the name have a def
     version: str = "v1.34.1",
 ) -> Object:
     """
-    A node. `cpu`, `memory` and `pods` are what it can give to pods (allocatable).
+    A node. `cpu`, `memory` and `pods` are its allocatable resources.
 
-    ready: "Unknown" is a node whose kubelet stopped reporting. pressure: the conditions that hold and should not.
-    since: when readiness and pressures changed last. cordoned: when somebody did. deleted: when somebody deleted it,
-    while a finalizer keeps it.
+    ready: "Unknown" is a node whose kubelet stopped reporting. pressure: conditions that are true and should not be.
+    since: the last transition of readiness and pressures. cordoned: the time of the cordon. deleted: the time of its
+    deletion, while a finalizer keeps it.
     """
     born = created or datetime.now(UTC) - timedelta(days=90)
     changed = since or born + timedelta(minutes=1)
@@ -122,7 +122,7 @@ def _node_conditions(ready: bool | str, pressure: Sequence[str], since: datetime
 
 
 def _node_condition(kind: str, holds: bool, since: datetime, *, lost: bool) -> Object:
-    # What the kubelet reports becomes Unknown with it; the network's condition is its plugin's own.
+    # The kubelet's conditions become Unknown with it; the network's condition is set by the network plugin.
     if lost and kind != "NetworkUnavailable":
         return condition(kind, "Unknown", since, *_READY["Unknown"])
     return condition(kind, holds, since, *_CONDITIONS[kind][holds])
@@ -184,7 +184,7 @@ def event(  # noqa: PLR0913 -- an event has many faces
 
 
 def node_metrics(name: str, cpu: str, memory: str, *, at: datetime | None = None) -> Object:
-    """What metrics-server measured on a node: quantities such as `250m`, `1500000n`, `512Mi`."""
+    """The metrics of a node: quantities such as `250m`, `1500000n`, `512Mi`."""
     return {
         **_measured("NodeMetrics", metadata(name), at),
         "usage": {"cpu": cpu, "memory": memory},
@@ -199,7 +199,7 @@ def pod_metrics(
     at: datetime | None = None,
     **containers: tuple[str, str],
 ) -> Object:
-    """What metrics-server measured of a pod: `app=("250m", "512Mi")` for each container, and its labels."""
+    """The metrics of a pod: `app=("250m", "512Mi")` for each container, and its labels."""
     usage = [
         {"name": container, "usage": {"cpu": cpu, "memory": memory}} for container, (cpu, memory) in containers.items()
     ]

@@ -14,13 +14,13 @@ from opscheck.demo.kubernetes.selectors import BadSelector, field_selector, labe
 from opscheck.demo.kubernetes.world import Object, World
 from opscheck.demo.serving import Request, Response
 
-# The resource version of a token that came with a 410: continue, whatever has changed in between.
+# The resource version of a token that came with a 410: continue, although objects may have changed in between.
 INCONSISTENT = -1
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a list goes on: what a continue token hides."""
+    """The position in a list that a continue token encodes."""
 
     resource_version: int
     after: tuple[str, str]
@@ -33,7 +33,7 @@ class Place:
 
     @classmethod
     def read(cls, token: str) -> "Place":
-        """The place a token stands for. ValueError when it is none of ours."""
+        """The position in a token. Raises ValueError for an invalid token."""
         try:
             hidden = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
             namespace, _, name = hidden["start"].rstrip("\0").rpartition("/")
@@ -88,7 +88,7 @@ def _encode(resource: Resource, items: list[Object], listed: dict[str, Any], req
         kind, version = "PartialObjectMetadataList", "meta.k8s.io/v1"
         items = [_metadata_only(item) for item in items]
     elif not resource.custom:
-        # Items of a built-in kind come without kind and apiVersion: the list says what they are.
+        # Items of a built-in kind come without kind and apiVersion: the list has both.
         items = [{k: v for k, v in item.items() if k not in {"kind", "apiVersion"}} for item in items]
     return msgspec.json.encode({"kind": kind, "apiVersion": version, "metadata": listed, "items": items})
 

@@ -1,4 +1,4 @@
-"""`pods/{name}/log`: what a container wrote, cut to what was asked."""
+"""`pods/{name}/log`: the log of a container, limited as requested."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ _RAN_BEFORE = frozenset({"CrashLoopBackOff"})
 
 
 class _BadOption(ValueError):  # noqa: N818 -- the server calls it invalid, not an error
-    """The name of a parameter, and what is wrong with it."""
+    """The name of an invalid parameter, and its error."""
 
 
 def answer_log(world: World, pod: Object, query: Mapping[str, str]) -> Response:
@@ -33,7 +33,7 @@ def answer_log(world: World, pod: Object, query: Mapping[str, str]) -> Response:
     except _BadOption as error:
         return statuses.invalid("PodLogOptions", name, *error.args)
     if not pod["spec"].get("nodeName"):
-        return Response(204, content_type="")  # there is no kubelet to ask
+        return Response(204, content_type="")  # no kubelet runs this pod
     return Response(body=text, content_type="text/plain", chunked=True)
 
 

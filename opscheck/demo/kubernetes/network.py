@@ -26,8 +26,8 @@ def service(  # noqa: PLR0913 -- a service has many faces; all but the name have
     """
     A service of `ports`, name to number (one alone may have no name).
 
-    selector: `app=<name>` where nothing is said, {} for none. cluster_ip: `None`, as a text, is a headless one.
-    address: that of its load balancer. `spec` is whatever else stands in the spec, as the API spells it.
+    selector: `app=<name>` by default, {} for none. cluster_ip: the text `None` is a headless service.
+    address: that of its load balancer. `spec`: more fields of the spec, as the API spells them.
     """
     chosen = {"app": name} if selector is None else dict(selector)
     aims = dict(target_ports or {})
@@ -174,7 +174,7 @@ def ingress_class(name: str, *, default: bool = False) -> Object:
 
 
 def secret(name: str, namespace: str = "default", **data: str) -> Object:
-    """A secret with a certificate; its `data` must never be asked for."""
+    """A secret with a certificate; its `data` must never be requested."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",

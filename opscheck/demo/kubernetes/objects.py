@@ -9,7 +9,7 @@ from typing import Any
 Object = dict[str, Any]
 
 AGE = timedelta(days=2)
-"""How old an object is where nothing is said."""
+"""The default age of an object."""
 _STARTUP = timedelta(seconds=20)
 
 
@@ -19,7 +19,7 @@ def timestamp(moment: datetime) -> str:
 
 
 def termination(finished: datetime, exit_code: int = 1, reason: str = "Error") -> Object:
-    """What `state.terminated` and `lastState.terminated` hold."""
+    """The value of `state.terminated` and `lastState.terminated`."""
     return {
         "exitCode": exit_code,
         "reason": reason,
@@ -101,12 +101,12 @@ def pod(  # noqa: PLR0913 -- a pod has many faces; all but the name have a defau
     padding: int = 0,
 ) -> Object:
     """
-    A pod, with what the kubelet and the scheduler report about it.
+    A pod, with the status that the kubelet and the scheduler report.
 
     waiting: the reason why the first container waits (`CrashLoopBackOff`, `ErrImagePull`); it is not ready.
-    terminated: how the first container ended last (`lastState`); a datetime stands for `termination(...)`.
+    terminated: the last end of the first container (`lastState`); a datetime means `termination(...)`.
     since: when the readiness changed last. deleted: `deletionTimestamp`, which is when the grace period
-    ends. owner: `Kind/name`; "" derives a ReplicaSet from the name, None is a pod nobody controls.
+    ends. owner: `Kind/name`; "" derives a ReplicaSet from the name, None is a pod without a controller.
     node: None is a pod that could not be scheduled. padding: the size in bytes the JSON has to reach.
     """
     born = created or datetime.now(UTC) - AGE
@@ -160,12 +160,12 @@ def many_pods(count: int, namespace: str = "default", *, padding: int = 0, **opt
     found = [pod(f"load-{number:05d}", namespace, **options) for number in range(count)]
     managed = padded(dict(found[0]), padding)["metadata"].get("managedFields") if found else None
     for item in found if managed else ():
-        item["metadata"]["managedFields"] = managed  # the same for all: nobody changes it
+        item["metadata"]["managedFields"] = managed  # shared by all: it is never changed
     return found
 
 
 def padded(item: Object, size: int) -> Object:
-    """The object, with managed fields (what makes real ones large) until its JSON has `size` bytes."""
+    """The object, with managed fields (which make real objects large) until its JSON has `size` bytes."""
     fields: list[Object] = []
     missing = size - len(json.dumps(item))
     while missing > 0:

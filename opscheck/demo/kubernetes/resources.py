@@ -1,4 +1,4 @@
-"""What the server can store: groups, versions, plurals and kinds."""
+"""The resources of the server: groups, versions, plurals and kinds."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Resource:
 
     @property
     def custom(self) -> bool:
-        """Whether a CustomResourceDefinition would serve it: its group is somebody's domain."""
+        """True for a custom resource: its group is a domain outside of k8s.io."""
         return "." in self.group and not self.group.endswith(".k8s.io")
 
 
@@ -68,9 +68,9 @@ VELERO: tuple[Resource, ...] = _group(
 )
 
 CUSTOM: tuple[Resource, ...] = (*CERT_MANAGER, *VELERO)
-"""What others define, and a cluster serves where it is installed."""
+"""Custom resources, which a cluster serves where their definitions are installed."""
 
-# Asked by POST and answered about the caller; nothing is stored.
+# A POST returns the identity of the caller; no object is stored.
 SELF_SUBJECT_REVIEW = Resource(
     "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
 )

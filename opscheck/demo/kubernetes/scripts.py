@@ -32,7 +32,7 @@ def respond_with(
 
 
 def html(status: int = 200) -> Script:
-    """The sign-in page of a proxy that stands in front of the API."""
+    """The sign-in page of a proxy in front of the API."""
     return respond_with(status, _LOGIN_PAGE, content_type="text/html; charset=utf-8")
 
 

@@ -99,7 +99,7 @@ def _field(text: str, kind: str) -> Matches:
 
 
 def _value(item: Object, path: str) -> str:
-    """A field as the text that selectors compare with; what is missing is empty."""
+    """A field as the text that selectors compare; empty for a missing field."""
     value: Any = item
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None

@@ -68,7 +68,7 @@ class KubernetesApi(Closing):
         self._server.forget_requests()
 
     def admit(self, token: str, username: str, *rules: Rule, groups: tuple[str, ...] | None = None) -> None:
-        """Let somebody in with a token of their own, who may do what the rules say and nothing else."""
+        """Accept another token, whose owner has only the permissions of the rules."""
         known = _groups(username) if groups is None else groups
         who = Identity(username, known, _uid(username), allowed=rules)
         with self._lock:

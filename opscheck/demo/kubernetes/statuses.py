@@ -36,7 +36,7 @@ def status(code: int, reason: str, message: str, **more: Any) -> Response:
 
 
 def plain(code: int, message: str, **headers: str) -> Response:
-    """A line of text: what the server's outer filters send, before any object is looked at."""
+    """A line of text, as the server's outer filters send it before objects are read."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(code, f"{message}\n".encode(), "text/plain; charset=utf-8", named)
 
@@ -47,7 +47,7 @@ def bad_request(message: str) -> Response:
 
 
 def unauthorized() -> Response:
-    """401: no token, or one that nobody knows."""
+    """401: no token, or an unknown one."""
     return status(401, "Unauthorized", "Unauthorized")
 
 
@@ -107,7 +107,7 @@ def invalid(kind: str, name: str, field: str, problem: str) -> Response:
 
 
 def too_many_requests(retry_after: int = 1) -> Response:
-    """429 of API Priority and Fairness. It is text: the filter answers before anything knows of objects."""
+    """429 of API Priority and Fairness. It is text: the filter answers before objects are decoded."""
     return plain(429, "Too many requests, please try again later.", Retry_After=str(retry_after))
 
 

@@ -1,4 +1,4 @@
-"""Claims of storage, storage classes, and what kubelets measure of volumes that are mounted."""
+"""Volume claims, storage classes, and the usage of mounted volumes that kubelets report."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -26,9 +26,9 @@ def claim(  # noqa: PLR0913 -- a claim has many faces; all but the name have a d
     conditions: Sequence[Object] = (),
 ) -> Object:
     """
-    A claim. `storage_class` None: it names none; "": no volume is to be made for it.
+    A claim. storage_class: None names no class; "" requests no dynamic volume.
 
-    conditions: see `claim_condition`. deleted: when somebody deleted it; it stays until nobody uses it any more.
+    conditions: see `claim_condition`. deleted: the time of its deletion; it remains while a pod uses it.
     """
     born = created or datetime.now(UTC) - AGE
     found = metadata(name, namespace, created=born, labels=labels) | {"finalizers": [PROTECTION]}
@@ -89,7 +89,7 @@ def volume_stats(  # noqa: PLR0913 -- the fields of the kubelet's report
     inodes_free: int = 655000,
     at: datetime | None = None,
 ) -> Object:
-    """One entry of `volume` in a kubelet's summary. `used` is what root keeps less than the rest, by default."""
+    """One entry of `volume` in a kubelet's summary. `used`: by default without the free space and root's reserve."""
     return {
         "time": timestamp(at or datetime.now(UTC)),
         "name": f"v-{claim}",
@@ -104,7 +104,7 @@ def volume_stats(  # noqa: PLR0913 -- the fields of the kubelet's report
 
 
 def stats_summary(world: World, node: str) -> dict[str, Any]:
-    """What `/stats/summary` of a kubelet says of volumes. One that a configuration is mounted from has no claim."""
+    """The volumes in `/stats/summary` of a kubelet. A volume of a ConfigMap has no claim."""
     token = {"name": "kube-api-access", "time": timestamp(datetime.now(UTC)), "capacityBytes": 1, "usedBytes": 1}
     pods = [
         {

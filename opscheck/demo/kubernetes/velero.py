@@ -28,10 +28,10 @@ def velero_backup(  # noqa: PLR0913 -- a backup has many faces; all but its sche
     **status: Any,
 ) -> Object:
     """
-    A backup by a schedule. It ended after `took`, well or not, by its phase, and is `kept` for a month.
+    A backup of a schedule. It ended after `took`, with the result in its phase, and is `kept` for a month.
 
-    created: when the object was made, just before it began where nothing is said. status: more of its status, such as
-    errors and failureReason; None takes a field away.
+    created: the creation time, by default just before the start. status: more fields of its status, such as errors
+    and failureReason; None removes a field.
     """
     told: Object = {"version": 1, "formatVersion": "1.1.0", "phase": phase, "expiration": timestamp(began + kept)}
     told |= {"startTimestamp": timestamp(began)} if phase not in _NEVER_BEGUN else {}

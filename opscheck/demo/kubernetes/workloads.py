@@ -195,7 +195,7 @@ def _spec(name: str) -> Object:
     return {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pods}}
 
 
-def _object(  # noqa: PLR0913, PLR0917 - what each of them begins with
+def _object(  # noqa: PLR0913, PLR0917 - the common fields of all workloads
     kind: str,
     name: str,
     namespace: str,

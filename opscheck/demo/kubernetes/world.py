@@ -1,4 +1,4 @@
-"""The state of the cluster: objects and log lines. Plain dicts, changed by whoever holds them."""
+"""The state of the cluster: objects and log lines. Plain dicts, which callers change in place."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class LogSource:
-    """Which container wrote; `previous` is the one that ran before the last restart."""
+    """A container's log; `previous` is that of the container before the last restart."""
 
     namespace: str
     pod: str
@@ -32,10 +32,10 @@ class LogSource:
 
 class World:
     """
-    What the API server stores.
+    The objects of the API server.
 
-    Objects find their place by `apiVersion` and `kind`; `serve` adds custom resources, `withdraw` takes a
-    whole group away. Change an object inside `with world.changing():` while a server shows it.
+    `apiVersion` and `kind` determine the resource. `serve` adds custom resources, `withdraw` removes a group.
+    Change an object inside `with world.changing():` while a server shows it.
     """
 
     def __init__(self, *objects: Object, version: str = "v1.34.1") -> None:
@@ -102,7 +102,7 @@ class World:
         container: str = "app",
         previous: bool = False,
     ) -> None:
-        """Append to what a container wrote. A bare string is written now; lines stay in order of time."""
+        """Append lines to a container's log. A plain string has the current time; lines are sorted by time."""
         source = LogSource(namespace, pod, container, previous)
         written = [line if isinstance(line, LogLine) else LogLine(datetime.now(UTC), line) for line in lines]
         with self.changing():
@@ -111,7 +111,7 @@ class World:
             kept.sort(key=lambda line: line.at)
 
     def logged(self, source: LogSource) -> list[LogLine]:
-        """What a container wrote, oldest first."""
+        """The log of a container, oldest line first."""
         return list(self._logs.get(source, ()))
 
     def measure_volume(self, node: str, pod: str, volume: Object) -> None:
@@ -120,7 +120,7 @@ class World:
             self._volumes[node, pod, volume["name"]] = volume
 
     def measured_volumes(self, node: str) -> dict[str, list[Object]]:
-        """What the kubelet of `node` reports: volumes by pod."""
+        """The volumes that the kubelet of `node` reports, by pod."""
         found: dict[str, list[Object]] = {}
         for (there, pod, _), volume in self._volumes.items():
             if there == node:
@@ -128,7 +128,7 @@ class World:
         return found
 
     def clear_log(self, pod: str, namespace: str = "default") -> None:
-        """Forget what a pod's containers wrote."""
+        """Delete the logs of a pod's containers."""
         with self.changing():
             self._logs = {
                 source: lines

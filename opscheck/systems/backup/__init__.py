@@ -19,6 +19,7 @@ SYSTEM = System(
     },
     clients={"backup.content": Client("opscheck[backup]", *UNPACKERS)},
     checks=bundled("checks") / "backup",
+    discover="opscheck.systems.backup.discovery:discover",
     readers={
         "backup.barman": "opscheck.systems.backup.probe:read_barman",
         "backup.pgbackrest": "opscheck.systems.backup.probe:read_pgbackrest",

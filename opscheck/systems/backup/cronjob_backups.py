@@ -65,7 +65,7 @@ class _Case:
             began=began,
             began_earliest=earliest,
             none_since=None if began else self.cronjob.created,
-            detail=self.runs.what_keeps(self.now),
+            detail=self.runs.obstacle(self.now),
             problems=tuple(self._problems()),
             evidence=(*_last(self.cronjob), *warnings.about("CronJob", self.cronjob)),
             stale_remedies=tuple(self.runs.remedies),

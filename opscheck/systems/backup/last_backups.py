@@ -113,7 +113,7 @@ class ToolReport:
                 self.findings.append(subject.finding(observed, expected, severity=severity, evidence=evidence))
         if not there and wanted is None:
             nothing = Subject(self.expectation, host, (NOTHING,))
-            self.findings.append(nothing.finding(f"{tool} knows no {noun}", "at least one", severity=severity))
+            self.findings.append(nothing.finding(f"{tool} knows no {noun}", ">= 1", severity=severity))
         chosen = [one for one in there if wanted is None or one.name in wanted]
         self.collected.measure(f"{noun}s", len(chosen), subject=host)
         return chosen

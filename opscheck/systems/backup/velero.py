@@ -43,12 +43,17 @@ class ScheduleTemplate(Part, frozen=True):
     """What its backups are like."""
 
     storage_location: str | None = None
+    included_namespaces: tuple[str, ...] | None = None
+    """The namespaces that it saves; all where none is named, or `*` is."""
+    excluded_namespaces: tuple[str, ...] | None = None
 
 
 @final
 class ScheduleSpec(Part, frozen=True):
     """The wanted state."""
 
+    schedule: str | None = None
+    """When it is due, in the grammar of cron jobs."""
     paused: bool | None = None
     template: ScheduleTemplate | None = None
 
@@ -67,6 +72,12 @@ class Schedule(KubernetesObject, frozen=True):
 
     spec: ScheduleSpec | None = None
     status: ScheduleStatus | None = None
+
+    def saves(self, namespace: str) -> bool:
+        """True where its backups contain that namespace."""
+        template = (self.spec and self.spec.template) or ScheduleTemplate()
+        included = template.included_namespaces or ("*",)
+        return bool({namespace, "*"}.intersection(included)) and namespace not in (template.excluded_namespaces or ())
 
 
 @final

@@ -15,4 +15,5 @@ SYSTEM = System(
         "host.disk": "opscheck.systems.host.disk:HostDisk",
     },
     checks=bundled("checks") / "host",
+    discover="opscheck.systems.host.discovery:discover",
 )

@@ -33,4 +33,5 @@ SYSTEM = System(
         "kubernetes.volumes": "opscheck.systems.kubernetes.volumes:VolumesHealthy",
     },
     checks=bundled("checks") / "kubernetes",
+    discover="opscheck.systems.kubernetes.discovery:discover",
 )

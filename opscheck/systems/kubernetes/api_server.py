@@ -1,4 +1,4 @@
-"""The API server itself: its version, its address, and the user that it authenticates this client as."""
+"""The API server itself: its version, its address, the context in use, and the user that this client is there."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,31 @@ class ServerVersion(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 @dataclass(frozen=True)
 class ReadVersion(Query[ServerVersion], name="kubernetes.version"):
-    """The version of the API server; of several behind one address, of the one that answers."""
+    """The version of the API server. Behind a load balancer it is that of the server that answers."""
 
     def text(self) -> str:
         """For people."""
-        return "ask the API server its version"
+        return "read the version of the API server"
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of the kubeconfig that is in use."""
+
+    server: str
+    """The URL of the API server."""
+    name: str = ""
+    """The name of the context; empty in a pod."""
+    namespace: str = "default"
+    """The namespace that kubectl uses where none is named."""
+
+
+@dataclass(frozen=True)
+class ReadContext(Query[Context], name="kubernetes.context"):
+    """The server and the namespace that the kubeconfig, or the pod's service account, names."""
+
+    def text(self) -> str:
+        """For people."""
+        return "read the context of the kubeconfig"
 
 
 @dataclass(frozen=True)
@@ -33,4 +53,4 @@ class ReadIdentity(Query[Identity], name="kubernetes.identity"):
 
     def text(self) -> str:
         """For people."""
-        return "ask who this client is"
+        return "read the identity of this client"

@@ -1,4 +1,4 @@
-"""Horizontal pod autoscalers: what is read of them, and what can be expected of them."""
+"""Horizontal pod autoscalers: the fields that are read, and the expectation."""
 
 from collections.abc import Iterable
 from typing import Any, final
@@ -16,17 +16,17 @@ class AutoscalerSpec(Part, frozen=True):
     """The server fills in 1."""
     max_replicas: int | None = None
     scale_target_ref: ObjectReference | None = None
-    """What it scales: anything that has a scale, custom resources too."""
+    """The scaled object: any kind with a scale subresource, custom resources too."""
 
 
 @final
 class AutoscalerStatus(Part, frozen=True):
-    """What the autoscaler made of it."""
+    """The status that the autoscaler's controller writes."""
 
     current_replicas: int | None = None
-    """What its target was told to have when it looked last; not how many pods there are."""
+    """The replicas of its target at the last sync; not the number of pods."""
     desired_replicas: int | None = None
-    """What it wants inside its bounds: never more than the maximum."""
+    """The wanted replicas within its bounds: never more than the maximum."""
     last_scale_time: Timestamp | None = None
     conditions: tuple[Condition, ...] | None = None
 
@@ -42,24 +42,24 @@ class ListAutoscalers(
     name="kubernetes.autoscalers",
     resource="horizontalpodautoscalers.v2.autoscaling",
 ):
-    """Every horizontal pod autoscaler there."""
+    """Lists horizontal pod autoscalers."""
 
 
-CONDITIONS = kubectl("See what its conditions say", "describe hpa {{ autoscaler }}")
+CONDITIONS = kubectl("Read the autoscaler's conditions", "describe hpa {{ autoscaler }}")
 HIGHER_MAXIMUM = kubectl(
     "Raise its maximum, or find out why the load is so high",
-    "patch hpa {{ autoscaler }} --patch {{ raised_maximum }}  # if quota and nodes have room for them",
+    "patch hpa {{ autoscaler }} --patch {{ raised_maximum }}  # if quota and nodes have room",
 )
 METRICS = kubectl(
-    "Give it its metrics back",
-    "get apiservices.apiregistration.k8s.io | grep metrics  # who answers {{ autoscaler }}?",
-    "top pods  # {{ autoscaler }} has CPU and memory from there, and needs requests on every container",
+    "Restore the metrics that it scales by",
+    "get apiservices.apiregistration.k8s.io | grep metrics  # the metrics APIs that {{ autoscaler }} needs",
+    "top pods  # {{ autoscaler }} reads CPU and memory here, and needs requests on every container",
 )
 SAME_TARGET = kubectl(
     "Delete the other autoscaler of the same pods",
-    "get hpa -o wide  # which one beside {{ autoscaler }} has the same target?",
+    "get hpa -o wide  # find the other one with the target of {{ autoscaler }}",
 )
-TARGET = kubectl("See why its target does not scale", "describe {{ scaled }}")
+TARGET = kubectl("Find out why its target does not scale", "describe {{ scaled }}")
 MISSING = missing_remedy("hpa")
 
 
@@ -75,7 +75,7 @@ class Autoscaling(OfKind, check="kubernetes.autoscaling"):
     fact_names = OfKind.fact_names | {
         "autoscaler": "the autoscaler",
         "raised_maximum": "a patch that doubles its maximum",
-        "scaled": "what it scales, such as deployment/api",
+        "scaled": "the scaled object, such as deployment/api",
     }
     former_fact_names = OfKind.former_fact_names | {
         "maxed": Former("autoscaler", HIGHER_MAXIMUM),

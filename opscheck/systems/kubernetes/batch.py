@@ -14,7 +14,7 @@ from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Obj
 from opscheck.systems.kubernetes.scripts import flaws, script_of
 from opscheck.systems.kubernetes.words import span
 
-# Complete and Failed come when the last pod has ended; the other two as soon as that is decided.
+# Complete and Failed come when the last pod has ended; the other two when the outcome is certain.
 _OUTCOMES = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
 
 
@@ -32,11 +32,11 @@ class JobStatus(Part, frozen=True):
     active: int | None = None
     succeeded: int | None = None
     failed: int | None = None
-    """How many of its pods failed. A job that succeeded at last has some too: this is no verdict."""
+    """Number of failed pods. A job that succeeded in the end has some too, so this decides nothing."""
     start_time: Timestamp | None = None
-    """When it was started, or last resumed; null while it is suspended."""
+    """The time of the start or the last resume; null while it is suspended."""
     completion_time: Timestamp | None = None
-    """When it succeeded; null for one that failed."""
+    """The time of the success; null for a failed job."""
     failed_indexes: str | None = None
     """Of an indexed job with a limit per index: `1,3-5`."""
 
@@ -52,7 +52,7 @@ class Job(KubernetesObject, frozen=True):
 
     @property
     def started(self) -> datetime | None:
-        """When it was started; when it was made, where that is not known."""
+        """The time of the start, else of the creation."""
         return (self.status and self.status.start_time) or self.created
 
     @property
@@ -63,7 +63,7 @@ class Job(KubernetesObject, frozen=True):
 
     @property
     def outcome(self) -> Condition | None:
-        """The condition that says how it ended for good, however many of its pods failed on the way."""
+        """The condition that marks it as finished, however many of its pods failed."""
         conditions = self.status and self.status.conditions
         return next((found for kind in _OUTCOMES if (found := condition(conditions, kind, "True"))), None)
 
@@ -73,11 +73,11 @@ class Job(KubernetesObject, frozen=True):
 
     @property
     def failure(self) -> Condition | None:
-        """The condition that says that it failed for good; None for one that has not."""
+        """The condition that marks it as failed; None for a job that has not failed."""
         return None if self.has_succeeded else self.outcome
 
     def described_failure(self, now: datetime) -> str:
-        """How it failed: `failed 5m ago: BackoffLimitExceeded (7 pods failed, backoffLimit 6)`."""
+        """The failure in words: `failed 5m ago: BackoffLimitExceeded (7 pods failed, backoffLimit 6)`."""
         failure = self.failure or Condition()
         ago = f" {span(failure.last_transition_time, now)} ago" if failure.last_transition_time else ""
         notes = ", ".join(self._notes(failure.reason))
@@ -99,7 +99,7 @@ class Job(KubernetesObject, frozen=True):
 
 @final
 class Scripted(Part, frozen=True):
-    """A container of a job, and what its script would hide. Of its command nothing is kept: it may hold secrets."""
+    """A container of a job and the flaws of its script. The command itself is dropped: it may hold secrets."""
 
     name: str | None = None
     command: tuple[str, ...] | None = None
@@ -107,12 +107,12 @@ class Scripted(Part, frozen=True):
     args: tuple[str, ...] | None = None
     """Always None once they were read."""
     has_script: bool = False
-    """Whether a script stands in its command, and not in a file."""
+    """True when the script is in its command and not in a file."""
     flaws: tuple[str, ...] = ()
-    """What would make a failure a success, in words of our own."""
+    """Flaws that hide a failure, in fixed words."""
 
     def __post_init__(self) -> None:
-        """Look the script through, and forget it."""
+        """Inspect the script, then drop it."""
         words = (*(self.command or ()), *(self.args or ()))
         if words:
             force_setattr(self, "has_script", bool(script_of(words)[0]))
@@ -146,7 +146,7 @@ class JobTemplate(Part, frozen=True):
 class CronJobSpec(Part, frozen=True):
     schedule: str | None = None
     time_zone: str | None = None
-    """Of the schedule; the zone of the controller manager where it says nothing."""
+    """The zone of the schedule; by default that of the controller manager."""
     suspend: bool | None = None
     starting_deadline_seconds: int | None = None
     concurrency_policy: str | None = None
@@ -162,7 +162,7 @@ class CronJobSpec(Part, frozen=True):
 
 @final
 class CronJobStatus(Part, frozen=True):
-    """What became of it. There is no time of the last failure (kubernetes/kubernetes#133662)."""
+    """The reported status. It has no time of the last failure (kubernetes/kubernetes#133662)."""
 
     active: tuple[ObjectReference, ...] | None = None
     last_schedule_time: Timestamp | None = None
@@ -192,20 +192,20 @@ class CronJob(KubernetesObject, frozen=True):
 
 
 class ListJobs(ListObjects[Job], name="kubernetes.jobs", resource="jobs.v1.batch"):
-    """Every job there."""
+    """Lists jobs."""
 
 
 class ListCronJobs(ListObjects[CronJob], name="kubernetes.cronjobs", resource="cronjobs.v1.batch"):
-    """Every cron job there."""
+    """Lists cron jobs."""
 
     called = "cron jobs"
 
 
 def newest_runs(jobs: Iterable[Job]) -> Iterator[Job]:
     """
-    Of each cron job the newest run that has finished.
+    The newest finished run of each cron job.
 
-    Failed runs stay until a history limit removes them, so that older ones would be news for ever (OSD-14058).
+    Failed runs stay until a history limit removes them, so older ones would be reported forever (OSD-14058).
     """
     runs: dict[tuple[str, str], list[Job]] = defaultdict(list)
     for job in jobs:
@@ -216,5 +216,5 @@ def newest_runs(jobs: Iterable[Job]) -> Iterator[Job]:
 
 
 def rerun_name(cronjob: str) -> str:
-    """A name for a job that is made from the cron job by hand: 63 characters at most."""
+    """A name for a job that is created manually from the cron job: at most 63 characters."""
     return f"{cronjob[:55]}-by-hand"

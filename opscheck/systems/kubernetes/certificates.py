@@ -1,4 +1,4 @@
-"""cert-manager's certificates and their issuers, the public part of TLS secrets, and what a policy expects of them."""
+"""cert-manager's certificates and their issuers, the public part of TLS secrets, and the expectation."""
 
 from collections.abc import Iterable
 from typing import Any, final
@@ -21,21 +21,21 @@ GROUP = "cert-manager.io"
 class IssuerReference(Part, frozen=True):
     name: str | None = None
     kind: str | None = None
-    """`Issuer` where nothing is said."""
+    """`Issuer` by default."""
     group: str | None = None
-    """cert-manager's own where nothing is said; issuers of others have groups of their own."""
+    """cert-manager's own by default; external issuers have other groups."""
 
 
 @final
 class CertificateSpec(Part, frozen=True):
     secret_name: str | None = None
-    """Where it is kept, with its key."""
+    """The secret with the certificate and its key."""
     issuer_ref: IssuerReference | None = None
 
 
 @final
 class CertificateCondition(Part, frozen=True):
-    """`Ready` or `Issuing`. It is written when something happens, and not when time has passed."""
+    """`Ready` or `Issuing`. It is written on events, not when time passes."""
 
     type: str | None = None
     status: str | None = None
@@ -43,7 +43,7 @@ class CertificateCondition(Part, frozen=True):
     message: str | None = None
     last_transition_time: Timestamp | None = None
     observed_generation: int | None = None
-    """Of which state of the spec it speaks."""
+    """The generation of the spec that it describes."""
 
 
 @final
@@ -51,30 +51,30 @@ class CertificateStatus(Part, frozen=True):
     conditions: tuple[CertificateCondition, ...] | None = None
     not_before: Timestamp | None = None
     not_after: Timestamp | None = None
-    """When the certificate in the secret ends; null until there is one."""
+    """The expiry of the certificate in the secret; null until one is issued."""
     renewal_time: Timestamp | None = None
-    """When it will be renewed; null where no renewal is planned."""
+    """The planned renewal; null without one."""
     last_failure_time: Timestamp | None = None
-    """When the newest issuance failed; null once one has succeeded."""
+    """The time of the last failed issuance; null after a success."""
     failed_issuance_attempts: int | None = None
-    """How many have failed one after the other."""
+    """Number of consecutive failures."""
 
 
 @final
 class Certificate(KubernetesObject, frozen=True):
-    """A certificate that cert-manager keeps."""
+    """A certificate that cert-manager manages."""
 
     spec: CertificateSpec | None = None
     status: CertificateStatus | None = None
 
     @property
     def reported(self) -> CertificateStatus:
-        """Its status; an empty one where cert-manager has written none."""
+        """Its status; empty before cert-manager has written one."""
         return self.status or CertificateStatus()
 
     @property
     def lifetime(self) -> Lifetime | None:
-        """The lifetime of the certificate in its secret; None where none is issued."""
+        """The lifetime of the certificate in its secret; None before the first issuance."""
         return Lifetime(self.reported.not_before, self.reported.not_after) if self.reported.not_after else None
 
     @property
@@ -89,7 +89,7 @@ class Certificate(KubernetesObject, frozen=True):
 
     @property
     def is_stale(self) -> bool:
-        """True when cert-manager has not processed its spec as it is now."""
+        """True when cert-manager has not processed the current spec."""
         ready, generation = self.condition("Ready"), self.metadata and self.metadata.generation
         return bool(ready and ready.observed_generation and generation and ready.observed_generation < generation)
 
@@ -112,24 +112,24 @@ class CertificateRequest(KubernetesObject, frozen=True):
 
 @final
 class AcmeStatus(Part, frozen=True):
-    """How far an order or a challenge has come."""
+    """The progress of an order or a challenge."""
 
     state: str | None = None
     """valid, ready, pending, processing, invalid, expired or errored; empty at first."""
     reason: str | None = None
-    """Why it is in that state, as the ACME server or cert-manager says it."""
+    """The reason for that state, from the ACME server or cert-manager."""
 
 
 @final
 class Order(KubernetesObject, frozen=True):
-    """What an ACME server was asked for a certificate request."""
+    """The request to an ACME server for one certificate request."""
 
     status: AcmeStatus | None = None
 
 
 @final
 class ChallengeSpec(Part, frozen=True):
-    """What is to be proven. Its token and its key are not read."""
+    """The name to be proven. The token and the key are not read."""
 
     dns_name: str | None = None
     type: str | None = None
@@ -138,7 +138,7 @@ class ChallengeSpec(Part, frozen=True):
 
 @final
 class Challenge(KubernetesObject, frozen=True):
-    """How an ACME server wants proven that a name is ours. Gone once that has succeeded."""
+    """The proof of ownership that an ACME server requires. It is deleted after success."""
 
     spec: ChallengeSpec | None = None
     status: AcmeStatus | None = None
@@ -159,52 +159,52 @@ class Secret(KubernetesObject, frozen=True):
     """The public part of a secret of type `kubernetes.io/tls`; its key is never decoded."""
 
     certificates: tuple[PublicCertificate, ...] = ()
-    """What stands in `tls.crt`: the certificate, and mostly what signed it."""
+    """The content of `tls.crt`: the certificate, and usually its chain."""
     unreadable: str = ""
-    """Why nothing can be made of `tls.crt`; empty where something can."""
+    """The reason why `tls.crt` cannot be read; empty when it can."""
 
 
 class ListCertificates(ListObjects[Certificate], name="kubernetes.certificates", resource=f"certificates.v1.{GROUP}"):
-    """Every certificate of cert-manager there."""
+    """Lists cert-manager's certificates."""
 
 
 class ListCertificateRequests(
     ListObjects[CertificateRequest], name="kubernetes.certificaterequests", resource=f"certificaterequests.v1.{GROUP}"
 ):
-    """Every certificate request there."""
+    """Lists certificate requests."""
 
     called = "certificate requests"
 
 
 class ListOrders(ListObjects[Order], name="kubernetes.orders", resource=f"orders.v1.acme.{GROUP}"):
-    """Every ACME order there."""
+    """Lists ACME orders."""
 
 
 class ListChallenges(ListObjects[Challenge], name="kubernetes.challenges", resource=f"challenges.v1.acme.{GROUP}"):
-    """Every ACME challenge there that is not settled."""
+    """Lists open ACME challenges."""
 
 
 class ListIssuers(ListObjects[Issuer], name="kubernetes.issuers", resource=f"issuers.v1.{GROUP}"):
-    """Every issuer there."""
+    """Lists issuers."""
 
 
 class ListClusterIssuers(
     ListObjects[ClusterIssuer], name="kubernetes.clusterissuers", resource=f"clusterissuers.v1.{GROUP}"
 ):
-    """Every issuer of the cluster."""
+    """Lists the cluster issuers."""
 
     called = "cluster issuers"
     namespaced = False
 
 
 class ListTlsSecrets(ListObjects[Secret], name="kubernetes.tls_secrets", resource="secrets"):
-    """The certificates in the TLS secrets there. The server sends the keys too; they are never decoded."""
+    """Lists the certificates in TLS secrets. The server sends the keys too; they are never decoded."""
 
     called = "the certificates in TLS secrets"
     field_selector = "type=kubernetes.io/tls"
 
 
-_ISSUE = "See which of request, order, challenge or issuer fails, fix that, then have it issued again"
+_ISSUE = "Find the failed request, order, challenge or issuer, fix it, then renew the certificate"
 CERTIFICATE = kubectl(_ISSUE, "describe certificate {{ certificate }}")
 CAUSES = {
     "request": kubectl(_ISSUE, "describe certificaterequest {{ request }}"),
@@ -216,15 +216,15 @@ CAUSES = {
 """Remedies for the objects that a certificate is issued through, by the fact that names the object."""
 RENEW = Remedy(
     _ISSUE,
-    "cmctl {{ context_option }} -n {{ namespace }} renew {{ certificate }}  # once the cause is mended",
+    "cmctl {{ context_option }} -n {{ namespace }} renew {{ certificate }}  # after the cause is fixed",
 )
 NOT_PROCESSED = kubectl(
-    "See whether cert-manager runs",
+    "Check that cert-manager runs",
     "get certificate {{ certificate }}; kubectl {{ context_option }} get pods -A"
     " -l app.kubernetes.io/instance=cert-manager",
 )
 SECRET = kubectl(
-    "See which certificate is stored in the secret, and replace it",
+    "Inspect the certificate in the secret, and replace it",
     "get secret {{ secret }} -o 'jsonpath={.data.tls\\.crt}' | base64 -d | openssl x509 -noout -text",
 )
 MISSING = missing_remedy("certificates")
@@ -234,8 +234,8 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
     """
     Every selected cert-manager certificate exists, is valid, and is renewed on time.
 
-    That is judged by the times in its status: cert-manager does not look at a certificate again when it ends, and
-    leaves `Ready=True` behind. An issuance that is on its way is no trouble while the certificate before it is valid.
+    The times in its status decide: cert-manager does not process an expired certificate again, and leaves `Ready=True`
+    behind. An issuance in progress is not a violation while the previous certificate is valid.
     """
 
     remedies = (CERTIFICATE, *CAUSES.values(), NOT_PROCESSED, SECRET, RENEW, MISSING)
@@ -243,7 +243,7 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
         "certificate": "the name of cert-manager's certificate",
         "request": "the certificate request that does not succeed",
         "order": "the ACME order that does not succeed",
-        "challenge": "the ACME challenge that is not met",
+        "challenge": "the pending or failed ACME challenge",
         "issuer": "the issuer that is not ready or does not exist",
         "cluster_issuer": "the cluster issuer that is not ready or does not exist",
         "secret": "the TLS secret",
@@ -254,39 +254,38 @@ class CertificatesRenewed(OfKind, CertificatesLast, check="kubernetes.certificat
     }
 
     remaining: DurationLeft | None = None
-    """How much longer each must be valid, whatever is planned, such as `{P1: 7d, P0: 1d}`."""
+    """Minimum remaining validity, such as `{P1: 7d, P0: 1d}`, whether a renewal is planned or not."""
     remaining_share: ShareLeft | None = Field(default_factory=share_unless_time)
     """
-    How much of its lifetime each must have left.
+    Minimum remaining share of the lifetime.
 
-    Where neither this nor `remaining` is given, `{P3: 25%, P1: 12.5%, P0: 0%}` says how bad it is that a renewal is
-    overdue, or that one comes to its end which nobody will renew. One whose renewal is still to come is then left
-    alone: some are renewed in their last tenth, and well.
+    Without this and `remaining`, the default `{P3: 25%, P1: 12.5%, P0: 0%}` grades certificates whose renewal is
+    overdue or not planned. A certificate whose renewal is still to come is then not graded: some issuers renew in the
+    last tenth of the lifetime.
     """
     renewal_grace: Duration = Duration.parse("2h")
-    """How late a renewal may be. An attempt that failed is repeated an hour later, then after ever longer."""
+    """Maximum delay of a renewal. A failed attempt is repeated after an hour, then at growing intervals."""
     grace: Duration = Duration.parse("15m")
-    """How long the first issuance may take, and how long a certificate may not be ready. A failure has no grace."""
+    """Maximum duration of the first issuance, and of `Ready=False`. A failed issuance has no grace period."""
     tls_secrets: bool = False
     """
-    What is in the TLS secrets is judged too: those of certificates against what cert-manager says of them, and those
-    that it does not keep by themselves.
+    Judge the content of TLS secrets too. Those of certificates are compared with cert-manager's status; all others are
+    judged by themselves.
 
-    Only `tls.crt` is decoded. But Kubernetes knows no such permission: who may list secrets may read all of them.
-    Therefore this is not asked unless you say so; `tls.certificate` judges what is really served, and needs no
-    permission.
+    Only `tls.crt` is decoded. But Kubernetes has no such permission: a client that may list secrets may read them.
+    Therefore the default is off. `tls.certificate` judges the served certificate, and needs no permission.
     """
 
     def secrets(self) -> tuple[ListTlsSecrets, ...]:
-        """The TLS secrets there, where they are to be judged."""
+        """The lists of TLS secrets, if the policy has them judged."""
         return self.lists(ListTlsSecrets) if self.tls_secrets else ()
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The certificates there, and what is in their secrets where the policy asks for it."""
+        """The certificates, and the TLS secrets if the policy has them judged."""
         return *self.lists(ListCertificates), *self.secrets()
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
-        """What each is issued through: requests, orders, challenges, issuers."""
+        """The objects that each is issued through: requests, orders, challenges, issuers."""
         yield from super().evidence_queries()
         yield from self.lists(ListCertificateRequests, ListOrders, ListChallenges, ListIssuers)
         yield ListClusterIssuers(self.target.name)

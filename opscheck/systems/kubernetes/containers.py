@@ -12,13 +12,13 @@ OUT_OF_MEMORY = "OOMKilled"
 LOOP = timedelta(minutes=10)
 """The kubelet forgets a container's crashes after it ran this long; crashes closer together are one loop."""
 _CRASHES = 2
-# The others are told by how they are spelled, such as ErrImagePull, ImagePullBackOff and RunContainerError.
+# The others are recognised by their spelling, such as ErrImagePull, ImagePullBackOff and RunContainerError.
 _CANNOT_START = {"InvalidImageName", "RegistryUnavailable", "SignatureValidationFailed"}
 
 
 @dataclass(frozen=True)
 class Reported:
-    """A container of a pod, and what the kubelet says of it."""
+    """A container of a pod, and its status from the kubelet."""
 
     spec: Container
     status: ContainerStatus
@@ -35,7 +35,7 @@ class Reported:
 
     @property
     def waiting_reason(self) -> str:
-        """Why it waits; empty when it does not."""
+        """The reason why it waits; empty when it does not."""
         return (self.state.waiting and self.state.waiting.reason) or ""
 
     @property
@@ -49,30 +49,30 @@ class Reported:
 
     @property
     def previous_end(self) -> Terminated | None:
-        """How it ended before its last restart."""
+        """Its termination before the last restart."""
         return self.status.last_state and self.status.last_state.terminated
 
     @property
     def last_end(self) -> Terminated | None:
-        """How it ended last: just now, or before its last restart."""
+        """Its last termination: the current one, or the one before the last restart."""
         return self.state.terminated or self.previous_end
 
     @property
     def out_of_memory(self) -> Terminated | None:
-        """The end at which it was killed for memory: the one just now, or the one before its last restart."""
+        """Its termination with OOMKilled: the current one, or the one before the last restart."""
         ends = (self.state.terminated, self.previous_end)
         return next((end for end in ends if end and end.reason == OUT_OF_MEMORY), None)
 
     @property
     def cannot_start(self) -> bool:
-        """True when it waits for something that does not come until somebody acts."""
+        """True when it waits for a condition that only a person can change."""
         reason = self.waiting_reason
         if reason == _CRASH_LOOP:
             return False
         return reason in _CANNOT_START or reason.startswith("Err") or reason.endswith(("Error", "BackOff"))
 
     def limit(self, resource: str) -> str | None:
-        """The limit in force for `cpu` or `memory`: after a resize in place the status knows better than the spec."""
+        """The limit in force for `cpu` or `memory`: after a resize in place the status is right, not the spec."""
         in_force = self.status.resources and self.status.resources.limits
         asked = self.spec.resources and self.spec.resources.limits
         return (in_force or {}).get(resource) or (asked or {}).get(resource)
@@ -81,7 +81,7 @@ class Reported:
         """
         True while it crashes again and again, also in the moments when it runs or has just ended.
 
-        The state alone flips between running, terminated and waiting, so that one look misses it.
+        The state alone changes between running, terminated and waiting, so a single sample misses it.
         """
         if self.waiting_reason == _CRASH_LOOP:
             return True
@@ -96,9 +96,9 @@ class Reported:
 
     def restarts_within(self, pod: Pod, now: datetime, seconds: float) -> tuple[int, int]:
         """
-        How often it restarted in the last `seconds`, at least and at most.
+        Minimum and maximum number of restarts in the last `seconds`.
 
-        The counter runs since the pod was made, and only the last termination is kept. It tells how often in three
+        The counter runs since the pod was created, and only the last termination is kept. The number is exact in three
         cases: nothing ended in the window, the pod is younger than the window, or the last run began before it.
         """
         count, begins = self.restarts, now - timedelta(seconds=seconds)
@@ -113,9 +113,9 @@ class Reported:
         return min(count, 2), count
 
     def described(self, ended: Terminated | None, now: datetime) -> str:
-        """How it ended: `exit code 137 (OOMKilled, memory limit 512Mi) 40s ago`."""
+        """The termination in words: `exit code 137 (OOMKilled, memory limit 512Mi) 40s ago`."""
         if ended is None:
-            return "it left no trace of how it ended"
+            return "no termination is recorded"
         notes = [ended.reason] if ended.reason else []
         if ended.reason == OUT_OF_MEMORY and (limit := self.limit("memory")):
             notes.append(f"memory limit {limit}")
@@ -127,7 +127,7 @@ class Reported:
 
 
 def containers(pod: Pod) -> Iterator[Reported]:
-    """The containers of `pod`, init containers first; one that has no report yet has an empty one."""
+    """The containers of `pod`, init containers first; the status is empty before the first report."""
     by_name = {report.name: report for report in pod.reports}
     for asked, are_init in ((pod.spec and pod.spec.init_containers, True), (pod.spec and pod.spec.containers, False)):
         for container in asked or ():

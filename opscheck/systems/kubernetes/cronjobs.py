@@ -1,4 +1,4 @@
-"""What can be expected of cron jobs."""
+"""Cron jobs: the expectation, and the runs of one cron job."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ RUN_FACTS = {
     "cronjob": "the cron job's name",
     "failed_job": "its newest job, when that failed",
     "active_job": "the oldest of its jobs that still run",
-    "rerun": "a name for another run of it",
+    "rerun": "a name for a manual run of it",
 }
-REPORT = kubectl("See why no run succeeds, and fix that", "describe cronjob {{ cronjob }}")
-FAILED_RUN = kubectl("Read the log of the run that failed", "logs job/{{ failed_job }} --all-containers --tail=100")
+REPORT = kubectl("Find out why no run succeeds, and fix it", "describe cronjob {{ cronjob }}")
+FAILED_RUN = kubectl("Read the log of the failed run", "logs job/{{ failed_job }} --all-containers --tail=100")
 ACTIVE_RUN = kubectl(
-    "See what the run that has not ended waits for",
+    "Find out what the unfinished run waits for",
     "describe job {{ active_job }}",
     "logs job/{{ active_job }} --all-containers --tail=100",
 )
 RESUME = kubectl("Resume it", 'patch cronjob {{ cronjob }} -p \'{"spec": {"suspend": false}}\'')
-RUN_NOW = kubectl("Then run it by hand once", "create job --from=cronjob/{{ cronjob }} {{ rerun }}")
+RUN_NOW = kubectl("Then run it once manually", "create job --from=cronjob/{{ cronjob }} {{ rerun }}")
 MISSING = missing_remedy("cronjobs")
 
 
@@ -39,8 +39,8 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
     """
     Every selected cron job succeeded within `max_age` or since its last schedule.
 
-    The first run that is due after the last success must succeed, or one soon after it, within `slack`, `run_time` and
-    `grace`. Schedules are read in their time zone, with daylight saving. A suspended cron job is judged like any other,
+    The first run due after the last success must succeed, or a later one within `slack`, `run_time` and `grace`.
+    Schedules are read in their time zone, with daylight saving. A suspended cron job is judged like any other,
     unless `allow_suspended` names it.
     """
 
@@ -54,29 +54,29 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
 
     max_age: Graded[Duration] | None = None
     """
-    How long ago the last success may be. By default the schedule says it: the first run that is due after the last
-    success must succeed, or one soon after it, within `slack`, `run_time` and `grace` together.
+    Maximum age of the last success. By default it follows from the schedule: the first run due after the last success
+    must succeed, or a later one within `slack`, `run_time` and `grace` together.
     """
     slack: Percentage = Percentage.parse("50%")
-    """How much later than due a success may come, as a share of the time between that run and the next."""
+    """Maximum delay of a success, as a share of the time between that run and the next."""
     run_time: Window = Duration.parse("1h")
-    """How long a run may take."""
+    """Maximum duration of a run."""
     grace: Duration = Duration.parse("15m")
-    """How late a run may be started."""
+    """Maximum delay of the start of a run."""
     time_zone: TimeZone = "UTC"
-    """The zone of schedules without a `timeZone`, which is that of the controller manager."""
+    """The zone of schedules without a `timeZone`: that of the controller manager."""
     allow_suspended: bool | Annotated[tuple[Glob, ...], Field(min_length=1)] = False
     """
-    Whether cron jobs may stay suspended, or the names (with `*` and `?`) of those that may. One that may not is
-    judged like any other, so that it may be suspended for as long as no success is overdue. A schedule that no date
-    ever matches, such as `0 0 31 2 *`, is another way to suspend.
+    Allow cron jobs to stay suspended: all of them, or those with these names (with `*` and `?`). Any other suspended
+    cron job is judged as usual, and is a violation when a success is overdue. A schedule that no date matches, such as
+    `0 0 31 2 *`, counts as suspended.
     """
 
     def queries(self) -> Iterable[Query[Any]]:
         return self.lists(ListCronJobs)
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
-        """The jobs too: which of its runs failed, and which still runs."""
+        """The jobs too: the failed and the active runs."""
         return *super().evidence_queries(), *self.lists(ListJobs)
 
     def schedule_of(self, cronjob: CronJob) -> Schedule:
@@ -85,12 +85,12 @@ class CronJobsOnTime(OfKind, check="kubernetes.cronjobs"):
 
 
 _POLL = 10
-"""The controller may look at a cron job this many seconds after it was due."""
+"""The controller may process a cron job this many seconds after it was due."""
 
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of one cron job, as far as their jobs are still there and could be read."""
+    """The runs of one cron job whose jobs still exist and could be read."""
 
     expectation: CronJobsOnTime
     cronjob: CronJob
@@ -104,19 +104,19 @@ class Runs:
 
     @cached_property
     def failure(self) -> Job | None:
-        """The newest one that has finished, when it failed."""
+        """The newest finished run, if it failed."""
         return next((job for job in newest_runs(self.jobs) if job.failure), None)
 
     @cached_property
     def active(self) -> str:
-        """The oldest one that runs; empty when none does."""
+        """The oldest active run; empty without one."""
         names = {one.name for one in self.cronjob.reported.active or () if one.name}
         begun = {job.name: moment.timestamp() for job in self.jobs if (moment := job.started)}
         return min(names, key=lambda name: (begun.get(name, float("inf")), name), default="")
 
     @property
     def remedies(self) -> list[Remedy]:
-        """What fits their state; the commands name `facts`."""
+        """The remedies for their state; the commands name `facts`."""
         found = [FAILED_RUN] if self.failure else []
         if self.cronjob.is_suspended:
             return [*found, RESUME]
@@ -128,28 +128,28 @@ class Runs:
         known = {name: job for name, job in jobs.items() if job}
         return {"cronjob": self.cronjob.name, "rerun": rerun_name(self.cronjob.name)} | known
 
-    def what_keeps(self, now: datetime) -> str:
-        """What keeps it from success, the nearest cause first."""
+    def obstacle(self, now: datetime) -> str:
+        """The reason why it has no success."""
         if self.cronjob.is_suspended:
-            return "it is suspended"
+            return "suspended"
         if self.active:
             return self.still_active(now)
-        untold = self.missed(now)
-        if self.failure and not untold:
-            return f"its newest run {self.failure.name} {self.failure.described_failure(now)}"
-        return untold or "no run that was started has succeeded"
+        missed = self.missed(now)
+        if self.failure and not missed:
+            return f"newest run {self.failure.name} {self.failure.described_failure(now)}"
+        return missed or "no started run has succeeded"
 
     def still_active(self, now: datetime) -> str:
-        """Which run has not ended, since when, and whether it keeps others from starting."""
+        """The unfinished run, its duration, and whether it blocks others."""
         began = next((moment for job in self.jobs if job.name == self.active and (moment := job.started)), None)
         running = lasting(began, now)
         if self.cronjob.specified.concurrency_policy == "Forbid":
-            return f"{self.active} runs{running}, and concurrencyPolicy Forbid lets no other start"
+            return f"{self.active} runs{running}, and concurrencyPolicy Forbid blocks other runs"
         more = len(self.cronjob.reported.active or ()) - 1
         return f"{self.active} runs{running}" + (f", and {more} more" if more > 0 else "")
 
     def missed(self, now: datetime) -> str:
-        """Told where runs were due and none was started; empty where they were."""
+        """The text that a due run was not started; empty when it was."""
         try:
             schedule = self.expectation.schedule_of(self.cronjob)
         except UnreadableSchedule:
@@ -159,12 +159,12 @@ class Runs:
         due = schedule.after(counted_from) if counted_from else None
         if due is None or not longer_than(self.expectation.grace, due, now):
             return ""
-        told = f"no run was started since {in_utc(last)}" if last else "no run was ever started"
+        missed = f"no run started since {in_utc(last)}" if last else "no run has ever started"
         deadline = self.cronjob.specified.starting_deadline_seconds
         if deadline is not None and deadline < _POLL:
-            return f"{told}; startingDeadlineSeconds {deadline} is shorter than the {_POLL}s between two looks at it"
+            return f"{missed}; startingDeadlineSeconds {deadline} is shorter than the controller's interval of {_POLL}s"
         allowed = f" within startingDeadlineSeconds {deadline}" if deadline is not None else ""
-        return f"{told}, though one was due{allowed} at {in_utc(due)}"
+        return f"{missed}; one was due{allowed} at {in_utc(due)}"
 
 
 def in_utc(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Disruption budgets: what is read of them, and what can be expected of them."""
+"""Disruption budgets: the fields that are read, and the expectation."""
 
 from collections.abc import Iterable
 from typing import Any, final
@@ -16,12 +16,12 @@ from opscheck.systems.kubernetes.scope import OfKind, kubectl, missing_remedy
 @final
 class BudgetSpec(Part, frozen=True):
     selector: LabelSelector | None = None
-    """Without one no pod is meant; an empty one means every pod of the namespace."""
+    """Without one it selects no pod; an empty one selects every pod of the namespace."""
 
 
 @final
 class BudgetStatus(Part, frozen=True):
-    """What the disruption controller counted."""
+    """The counts of the disruption controller."""
 
     observed_generation: int | None = None
     current_healthy: int | None = None
@@ -42,20 +42,16 @@ class ListDisruptionBudgets(
     name="kubernetes.disruption_budgets",
     resource="poddisruptionbudgets.v1.policy",
 ):
-    """Every disruption budget there."""
+    """Lists disruption budgets."""
 
 
-REPORT = kubectl("See what the disruption controller counted", "describe pdb {{ budget }}")
+REPORT = kubectl("Read the counts of the disruption controller", "describe pdb {{ budget }}")
 UNHEALTHY = kubectl(
-    "Bring its pods back; until then every drain of their nodes waits", "get pods -l {{ pod_selector }} -o wide"
+    "Restore its pods; until then every drain of their nodes waits", "get pods -l {{ pod_selector }} -o wide"
 )
-SELECTED = kubectl(
-    "Correct its selector, or create the pods that it is about", "get pods -l {{ pod_selector }} -o wide"
-)
-ROLLOUT = kubectl("See whether a rollout is on its way", "rollout status {{ workload }} --timeout=10s")
-ONE_MORE = kubectl(
-    "Run one replica more", "scale {{ workload }} --replicas={{ one_more }}  # one may go while the others serve"
-)
+SELECTED = kubectl("Correct its selector, or create the pods that it selects", "get pods -l {{ pod_selector }} -o wide")
+ROLLOUT = kubectl("Check whether a rollout is in progress", "rollout status {{ workload }} --timeout=10s")
+ONE_MORE = kubectl("Run one more replica", "scale {{ workload }} --replicas={{ one_more }}  # then one can be evicted")
 MISSING = missing_remedy("pdb")
 
 
@@ -63,7 +59,7 @@ class DisruptionBudgets(OfKind, check="kubernetes.disruption"):
     """
     Every selected disruption budget has the healthy pods that it requires.
 
-    The healthy pods are compared with the number that the budget requires, as its controller counts them. A budget
+    The healthy pods are compared with the number that the budget requires, as counted by its controller. A budget
     whose status is older than its specification is unknown.
     """
 
@@ -71,8 +67,8 @@ class DisruptionBudgets(OfKind, check="kubernetes.disruption"):
     fact_names = OfKind.fact_names | {
         "budget": "the disruption budget",
         "pod_selector": "the selector of its pods",
-        "workload": "what its pods, or most of the unhealthy ones, belong to, such as deployment/api",
-        "one_more": "one replica more than its pods are",
+        "workload": "the owner of its pods, or of most unhealthy ones, such as deployment/api",
+        "one_more": "the number of its pods plus one",
     }
     former_fact_names = OfKind.former_fact_names | {
         "budgeted": Former("pod_selector", UNHEALTHY, SELECTED),
@@ -81,13 +77,13 @@ class DisruptionBudgets(OfKind, check="kubernetes.disruption"):
 
     allowed: CountLeft | None = None
     """
-    How many pods of each budget may be evicted at least.
+    Minimum number of pods that may be evicted, for each budget.
 
-    None may while a rollout runs, and none ever may of a single replica that is always to be there. Such a node can
-    not be drained; name this limit where that must not be. It counts once the `grace` has passed.
+    It is 0 during a rollout, and always 0 for a required single replica: the node of such a pod cannot be drained. It
+    is a violation after `grace`.
     """
     min_pods: Count = 0
-    """How many pods each budget must be about at least; 0 says that there may be none, as of what is scaled to none."""
+    """Minimum number of pods that each budget selects; 0 allows none, for workloads scaled to zero."""
 
     def queries(self) -> Iterable[Query[Any]]:
         return *self.lists(ListDisruptionBudgets), *self.lists(ListPods)

@@ -27,7 +27,7 @@ _RESOLVE = "getent ahosts {{ host_name }}; cat /etc/resolv.conf"
 _OF_DNS = "kubectl {{ context_option }} -n {{ dns_namespace }}"
 _OF_SERVICE = "kubectl {{ context_option }} -n {{ namespace }}"
 RESOLVER_FAILS = Remedy(
-    "Repeat the query on that host, and see whether the cluster's DNS runs and what it logs",
+    "Repeat the query on that host, and check the pods and logs of the cluster's DNS",
     _RESOLVE,
     f"{_OF_DNS} get pods {_PODS} -o wide",
     f"{_OF_DNS} logs {_PODS} --tail=50",
@@ -35,7 +35,7 @@ RESOLVER_FAILS = Remedy(
 )
 NOT_RESOLVED = Remedy("Repeat the query on that host, and correct the name", _RESOLVE)
 SERVICE_NOT_RESOLVED = Remedy(
-    "Repeat the query on that host, and see whether the service exists and has ready endpoints",
+    "Repeat the query on that host, and check that the service exists and has ready endpoints",
     _RESOLVE,
     f"{_OF_SERVICE} get service {{{{ service }}}}",
     f"{_OF_SERVICE} get endpointslices -l kubernetes.io/service-name={{{{ service }}}}",
@@ -45,21 +45,21 @@ OTHER_ADDRESSES = Remedy(
     _RESOLVE,
     f"{_OF_SERVICE} get service {{{{ service }}}} -o wide",
 )
-SLOW = Remedy("Repeat the query on that host, and see which of its name servers is slow", _RESOLVE)
+SLOW = Remedy("Repeat the query on that host, and find the slow name server", _RESOLVE)
 
 
 class NamesResolve(InCluster, check="kubernetes.dns"):
     """
     Service names resolve inside the cluster, in time, to the right addresses.
 
-    A resolver that does not answer is a violation as much as a name that does not exist; they are told apart by
-    `kubernetes.default.svc`, which exists in every cluster.
+    A resolver that does not answer and a name that does not exist are both violations. The name
+    `kubernetes.default.svc`, which exists in every cluster, distinguishes them.
     """
 
     needs_severity = True
     remedies = (RESOLVER_FAILS, NOT_RESOLVED, SERVICE_NOT_RESOLVED, OTHER_ADDRESSES, SLOW)
     fact_names = InCluster.fact_names | {
-        "host_name": "the full name that is not resolved, or not as it should be",
+        "host_name": "the full name that is not resolved, or resolves wrongly",
         "service": "the service that it names",
         "dns_namespace": "the namespace of the cluster's DNS",
     }
@@ -71,34 +71,34 @@ class NamesResolve(InCluster, check="kubernetes.dns"):
 
     client: HostTarget = Field(alias="from")
     """
-    The host that asks, of kind `host`: a pod such as kubectl://web-0?namespace=shop, or local:// where opscheck runs
-    in the cluster. Its name server, search list and hosts file decide, as they do for every program there.
+    The host that sends the queries, of kind `host`: a pod such as kubectl://web-0?namespace=shop, or local:// where
+    opscheck runs in the cluster. Its name server, search list and hosts file apply, as for every program there.
     """
     names: Annotated[tuple[DnsName, ...], Field(min_length=1)]
-    """What must resolve: services by their name alone (`api`), names up to `svc` (`api.shop.svc`), or full names."""
+    """Names that must resolve: services by name (`api`), names up to `svc` (`api.shop.svc`), or full names."""
     namespace: Annotated[Namespace, _IS_ONE] | None = None
-    """The namespace of services that are named alone; the target's own by default."""
+    """The namespace of services given by name only; by default that of the target."""
     cluster_domain: DnsName = "cluster.local"
-    """What the names of the cluster end with."""
+    """The domain of the cluster's names."""
     match_services: bool = True
     """
-    Names of services must resolve to the addresses that the API server tells of them: the service's own, or those of
-    its ready endpoints where it is headless. Of these, one is enough, as DNS is always a little late.
+    Names of services must resolve to the addresses in the API: the service's own, or for a headless service those of
+    its ready endpoints. Of these one is enough, as DNS is always a little late.
     """
     latency: Graded[Duration] | None = None
-    """How long a name may take to be resolved. A packet that is lost costs 5s with the settings of most systems."""
+    """Maximum time to resolve a name. A lost packet costs 5s with the settings of most systems."""
     grace: Duration = Duration.parse("1m")
-    """How long DNS may tell of what was there before, as caches do."""
+    """Maximum time in which DNS may return old addresses, as caches do."""
     timeout: Timeout | None = Duration.parse("15s")
     """
-    How long each of its questions may take.
+    Timeout of each query.
 
-    About half is for the name itself. Leave it longer than the 5s after which a resolver asks again, else one lost
-    packet is a resolver that does not answer.
+    About half is for the name itself. Keep it above the 5s after which a resolver retries. Otherwise one lost packet
+    counts as a resolver that does not answer.
     """
 
     def full_name(self, name: str) -> str:
-        """`api.shop.svc.cluster.local` for `api` and `api.shop.svc`; any other name with a dot in it is full."""
+        """`api.shop.svc.cluster.local` for `api` and `api.shop.svc`; any other name with a dot is already full."""
         if "." not in name:
             return f"{name}.{self.namespace or self.target.namespace}.svc.{self.cluster_domain}"
         return f"{name}.{self.cluster_domain}" if name.endswith(".svc") else name
@@ -109,12 +109,12 @@ class NamesResolve(InCluster, check="kubernetes.dns"):
         return tuple(dict.fromkeys(self.full_name(name) for name in self.names))
 
     def resolving(self, full_name: str) -> ResolveName:
-        """The question what a name stands for."""
+        """The query that resolves a name."""
         control = f"kubernetes.default.svc.{self.cluster_domain}"
         return ResolveName(self.client.name, host_name=full_name, control=control)
 
     def service_of(self, full_name: str) -> tuple[str, str, str] | None:
-        """Namespace and name of the service, and the host name of one of its pods or nothing; None for no service."""
+        """Namespace and name of the service, and a pod's host name or nothing; None for any other name."""
         inside, dot, _ = full_name.rpartition(f".svc.{self.cluster_domain}")
         parts = inside.split(".")
         if not dot or not full_name.endswith(f".svc.{self.cluster_domain}") or len(parts) not in {2, 3}:
@@ -122,11 +122,11 @@ class NamesResolve(InCluster, check="kubernetes.dns"):
         return parts[-1], parts[-2], parts[0] if len(parts) == 3 else ""  # noqa: PLR2004 - pod, service, namespace
 
     def lists(self, kind: type[L]) -> tuple[L, ...]:
-        """The lists of a kind in the namespaces of the named services, where their addresses are to be compared."""
+        """The lists of a kind in the namespaces of the named services, if their addresses are compared."""
         found = (self.service_of(name) for name in self.full_names) if self.match_services else ()
         return tuple(kind(self.target.name, namespace) for namespace in sorted({one[0] for one in found if one}))
 
     def queries(self) -> Iterable[Query[Any]]:
-        """Each name once, and the services and endpoint slices to compare with."""
+        """Each name once, and the services and endpoint slices for comparison."""
         names = (self.resolving(name) for name in self.full_names)
         return *names, *self.lists(ListServices), *self.lists(ListEndpointSlices)

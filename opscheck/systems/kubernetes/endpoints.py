@@ -36,21 +36,21 @@ class ServiceEndpoints:
     service: Service
     slices: tuple[EndpointSlice, ...]
     pods: tuple[Pod, ...]
-    """The pods it selects, without those that ended or terminate, in the order of their names."""
+    """The selected pods without ended and terminating ones, sorted by name."""
     leaving: tuple[Pod, ...]
-    """Those that terminate."""
+    """Terminating pods."""
     neighbours: Sequence[Pod] = ()
     """All pods of its namespace that have not ended."""
     scaled_to_zero: bool = False
-    """True when it has no pods because every workload that makes them has `replicas: 0`."""
+    """True when it has no pods because every workload that creates them has `replicas: 0`."""
 
     @property
     def is_judged(self) -> bool:
         """
-        False where no endpoint is expected, or none can be known.
+        False where no endpoint is expected or can be determined.
 
-        That is a service scaled to zero, a name outside the cluster, and a service without a selector that has no
-        endpoint slices: leader elections leave such services behind.
+        That is a service scaled to zero, a name outside the cluster, and a service without selector and endpoint
+        slices: leader elections leave such services behind.
         """
         if self.scaled_to_zero:
             return False
@@ -58,12 +58,12 @@ class ServiceEndpoints:
 
     @property
     def ready(self) -> int:
-        """How many endpoints are ready."""
+        """Number of ready endpoints."""
         return ready_endpoints(self.slices)
 
     @property
     def still_serving(self) -> int:
-        """How many terminate and serve until then."""
+        """Number of terminating endpoints that still serve."""
         found = {
             endpoint.target_ref or endpoint.addresses
             for one in self.slices
@@ -73,14 +73,14 @@ class ServiceEndpoints:
         return len(found)
 
     def offered(self, port: ServicePort) -> int:
-        """How many endpoints are ready behind a port of the service."""
+        """Number of ready endpoints for a port of the service."""
         name = port.name or ""
         return ready_endpoints(one for one in self.slices if any((its.name or "") == name for its in one.ports or ()))
 
 
 class Network:
     """
-    The endpoint slices and pods of the namespaces that are looked at, by their service.
+    The endpoint slices and pods of the selected namespaces, by service.
 
     `workloads` are those that may be scaled to zero.
     """
@@ -134,7 +134,7 @@ class Network:
 
 def ready_endpoints(slices: Iterable[EndpointSlice]) -> int:
     """
-    How many endpoints are ready, each counted once.
+    Number of ready endpoints, each counted once.
 
     A pod of two IP families is in a slice of each, and may for a moment be in two slices of one family.
     """
@@ -147,17 +147,17 @@ def ready_endpoints(slices: Iterable[EndpointSlice]) -> int:
             if endpoint.target_ref and endpoint.target_ref.name:
                 objects.add((endpoint.target_ref.kind, endpoint.target_ref.name))
             else:
-                # Written by hand: addresses of two families cannot be paired.
+                # A manual slice: addresses of two families cannot be paired.
                 addresses[one.address_type].add(endpoint.addresses[0])
     return len(objects) + max((len(family) for family in addresses.values()), default=0)
 
 
 def unready_since(pod: Pod, now: datetime) -> datetime | None:
     """
-    When a pod that is not ready stopped being ready.
+    The time since which a pod has not been ready.
 
-    In a crash loop it is ready for moments and the condition has the time of the last one; then it is the start of the
-    pod. For one that terminates it is its deletion.
+    In a crash loop it is ready for moments, and the condition has the time of the last one; then the start of the pod
+    counts. For a terminating pod it is the deletion.
     """
     if pod.is_terminating:
         return pod.deleted
@@ -168,9 +168,9 @@ def unready_since(pod: Pod, now: datetime) -> datetime | None:
 
 def fell_below(least: int, endpoints: ServiceEndpoints, now: datetime) -> datetime | None:
     """
-    Since when fewer than `least` of the pods are ready; None where that cannot be known from the pods there.
+    The time since which fewer than `least` pods are ready; None where the existing pods do not show it.
 
-    Pods that are ready, although the endpoint slices do not have them, count from when they became ready.
+    Ready pods that are missing from the endpoint slices count from the time when they became ready.
     """
     there = (*endpoints.pods, *endpoints.leaving)
     ready = sorted(at for pod in endpoints.pods if pod.is_ready and (at := _ready_changed(pod)))
@@ -179,8 +179,8 @@ def fell_below(least: int, endpoints: ServiceEndpoints, now: datetime) -> dateti
     left = sorted(at for pod in there if not pod.is_ready and (at := unready_since(pod, now)))
     if not left:
         return None
-    # Of n pods, the one that left fewer than `least` was the (n - least + 1)th to go. Where there never were as many
-    # pods, the last change counts.
+    # Of n pods, the (n - least + 1)th to go left fewer than `least`. Where there never were that many, the last
+    # change counts.
     place = len(there) - least
     return left[place] if 0 <= place < len(left) else left[-1]
 
@@ -192,17 +192,17 @@ def _ready_changed(pod: Pod) -> datetime | None:
 
 @dataclass(frozen=True)
 class Shortage:
-    """Why a service has too few ready endpoints."""
+    """The reason why a service has too few ready endpoints."""
 
     observed: str
     since: datetime | None
     remedy: Remedy
     evidence: tuple[str, ...]
     pods: tuple[Pod, ...] = ()
-    """The pods that are not ready, or are going."""
+    """The pods that are not ready, or terminating."""
 
     def causes(self, target: KubernetesTarget) -> tuple[str, ...]:
-        """References of what may explain it: the owners of these pods, the pods themselves, and their nodes."""
+        """References of possible causes: the owners of these pods, the pods themselves, and their nodes."""
         owners = [owner_reference(target, pod) for pod in self.pods]
         each = [reference(target, "pod", pod.name, pod.namespace) for pod in self.pods]
         nodes = [reference(target, "node", pod.node) for pod in self.pods if pod.node]
@@ -210,7 +210,7 @@ class Shortage:
 
 
 def too_few_ready(endpoints: ServiceEndpoints, least: int, now: datetime, grace: float) -> Shortage | None:
-    """Why fewer than `least` endpoints have been ready for longer than `grace` seconds; None where enough are."""
+    """The reason why fewer than `least` endpoints are ready for longer than `grace` seconds; None if enough are."""
     if endpoints.ready >= least:
         return None
     since = fell_below(least, endpoints, now)
@@ -220,14 +220,15 @@ def too_few_ready(endpoints: ServiceEndpoints, least: int, now: datetime, grace:
     if not service.selector:
         every = (endpoint for one in endpoints.slices for endpoint in one.endpoints or ())
         addresses = {endpoint.addresses for endpoint in every if endpoint.addresses}
-        evidence = "it has no selector: its endpoint slices are written by somebody, not made from pods"
-        return Shortage(f"{endpoints.ready} of {len(addresses)} endpoints are ready", None, NO_SELECTOR, (evidence,))
+        evidence = "the service has no selector: another program writes its endpoint slices"
+        observed = f"{endpoints.ready} of {counted(len(addresses), 'endpoint')} ready"
+        return Shortage(observed, None, NO_SELECTOR, (evidence,))
     if not endpoints.pods:
-        observed = f"selector {service.selector_text} matches no pod"
+        observed = f"no pod matches selector {service.selector_text}"
         return Shortage(observed, since, NO_PODS, tuple(_pods_there(endpoints, since, now)), endpoints.leaving)
     if ready >= least:
         observed = f"{counted(ready, 'pod')} ready{lasting(since, now)}, but {endpoints.ready} in its endpoint slices"
-        evidence = "the endpoint slice controller of the cluster does not follow, or the slices are not its own"
+        evidence = "the endpoint slice controller lags behind, or does not manage these slices"
         return Shortage(observed, since, NOT_IN_SLICES, (evidence,))
     unready = tuple(pod for pod in endpoints.pods if not pod.is_ready)
     observed = f"{ready} of {counted(len(endpoints.pods), 'pod')} ready{lasting(since, now)}"
@@ -238,11 +239,11 @@ def too_few_ready(endpoints: ServiceEndpoints, least: int, now: datetime, grace:
 def _pods_there(endpoints: ServiceEndpoints, since: datetime | None, now: datetime) -> Iterator[str]:
     service, leaving = endpoints.service, len(endpoints.leaving)
     if leaving:
-        yield f"its last {counted(leaving, 'pod')}: terminating{lasting(since, now)}, and none came instead"
+        yield f"last {counted(leaving, 'pod')} terminating{lasting(since, now)}, without a replacement"
     if endpoints.neighbours:
         yield from labels_there(sorted(service.selector), endpoints.neighbours)
     else:
-        yield f"namespace {service.namespace} has no running pod at all"
+        yield f"namespace {service.namespace} has no running pod"
 
 
 def _why_unready(endpoints: ServiceEndpoints, unready: tuple[Pod, ...], now: datetime) -> Iterator[str]:
@@ -251,15 +252,15 @@ def _why_unready(endpoints: ServiceEndpoints, unready: tuple[Pod, ...], now: dat
         return f"{pod.name}: {fault.observed if fault else 'not ready'}"
 
     if endpoints.still_serving and not endpoints.ready:
-        yield f"{endpoints.still_serving} that terminate still serve, as long as nothing else is ready"
+        yield f"{counted(endpoints.still_serving, 'terminating endpoint')} still serving, as nothing else is ready"
     yield from some_lines(unready, reason, _SHOWN)
 
 
 def ports_without_endpoint(endpoints: ServiceEndpoints, now: datetime, grace: float) -> tuple[ServicePort, ...]:
     """
-    Ports of the service that no ready endpoint has, though others have endpoints.
+    Ports of the service without a ready endpoint, while other ports have one.
 
-    While pods change, a new port has none until the first new pod is ready.
+    During a rollout a new port has none until the first new pod is ready.
     """
     if not endpoints.ready or is_young(endpoints.service, now, grace):
         return ()

@@ -1,4 +1,4 @@
-"""Warning events: recent complaints of the cluster's components. Evidence, never a verdict."""
+"""Warning events of the cluster's components. They are evidence, never a verdict."""
 
 from datetime import datetime
 from typing import final
@@ -10,7 +10,7 @@ from opscheck.systems.kubernetes.objects import KubernetesObject, ObjectReferenc
 
 @final
 class EventSeries(Part, frozen=True):
-    """How often an event happened, as writers of events.k8s.io count it."""
+    """The number of occurrences, as writers of events.k8s.io count them."""
 
     count: int | None = None
     last_observed_time: Timestamp | None = None
@@ -18,7 +18,7 @@ class EventSeries(Part, frozen=True):
 
 @final
 class Event(KubernetesObject, frozen=True):
-    """A Warning event. The server forgets it after an hour by default, so that its absence proves nothing."""
+    """A Warning event. The server deletes it after an hour by default, so its absence proves nothing."""
 
     involved_object: ObjectReference | None = None
     reason: str | None = None
@@ -40,7 +40,7 @@ class Event(KubernetesObject, frozen=True):
 
 
 class ListWarnings(ListObjects[Event], name="kubernetes.warnings", resource="events"):
-    """The Warning events there."""
+    """Lists Warning events."""
 
     called = "Warning events"
     field_selector = "type=Warning"

@@ -1,4 +1,4 @@
-"""Images of containers: their names, read as container runtimes read them, and what can be expected of them."""
+"""Images of containers: their names, parsed as container runtimes parse them, and the expectation."""
 
 import re
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ _IMAGE = re.compile(
 
 @dataclass(frozen=True)
 class ImageReference:
-    """Which image is meant, with what its name leaves to convention filled in."""
+    """The image that a name refers to, with defaults filled in."""
 
     repository: str
     """With the registry: `docker.io/library/nginx`, `registry:5000/team/app`."""
@@ -34,17 +34,17 @@ class ImageReference:
 
     @property
     def is_latest(self) -> bool:
-        """True when it is whatever was pushed last as `latest`, which is what no tag and no digest means too."""
+        """True for the tag `latest`, which a name without tag and digest means too."""
         return self.digest is None and self.tag in {None, "latest"}
 
     def is_from(self, place: str) -> bool:
-        """True when `place`, such as `ghcr.io/acme`, is its registry or a folder that it is in; `*` inside a part."""
+        """True when `place`, such as `ghcr.io/acme`, is its registry or a folder above it; `*` matches in a part."""
         parts, wanted = self.repository.split("/"), place.split("/")
-        # Part by part: no `*` may reach beyond a slash, or `*.example.com` would let in `evil.io/x.example.com/y`.
+        # Part by part: a `*` across a slash would let `*.example.com` match `evil.io/x.example.com/y`.
         return len(parts) > len(wanted) and all(map(fnmatchcase, parts, wanted))
 
     def is_as(self, wanted: "ImageReference") -> bool:
-        """True when it is of the same repository, and has the tag and the digest that `wanted` names."""
+        """True when it has the repository of `wanted`, and the tag and digest if `wanted` names them."""
         return (
             self.repository == wanted.repository
             and wanted.tag in {None, self.tag}
@@ -54,9 +54,9 @@ class ImageReference:
 
 def parse_image(text: str) -> ImageReference:
     """
-    The parts of an image's name, whatever it is: a colon before the last slash belongs to a port, and not to a tag.
+    The parts of an image's name, valid or not: a colon before the last slash belongs to a port, not to a tag.
 
-    A name without a registry is one of Docker Hub's.
+    A name without a registry is on Docker Hub.
     """
     name, _, digest = text.partition("@")
     path, slash, last = name.rpartition("/")
@@ -90,15 +90,15 @@ _IMAGES = (
 )
 UNPINNED = kubectl("Name the image exactly where the workload is defined, and roll it out", _IMAGES)
 PIN = kubectl(
-    "Until then pin the image that runs", "set image {{ owner }} {{ container }}={{ running_image }}  # what runs now"
+    "Until then pin the running image", "set image {{ owner }} {{ container }}={{ running_image }}  # the running one"
 )
-OTHER_REGISTRY = kubectl("Take the image from a registry that is allowed", _IMAGES)
-OTHER_IMAGE = kubectl("Roll the expected image out, or correct the policy", _IMAGES)
-HISTORY = kubectl("See which rollout brought the image", "rollout history {{ owner }}")
+OTHER_REGISTRY = kubectl("Use an image from an allowed registry", _IMAGES)
+OTHER_IMAGE = kubectl("Roll out the expected image, or correct the policy", _IMAGES)
+HISTORY = kubectl("Find the rollout that brought the image", "rollout history {{ owner }}")
 SET_IMAGE = kubectl("Set the expected image", "set image {{ owner }} {{ container }}={{ expected_image }}")
-MIXED = kubectl("Let the rollout come to its end, or roll back", _IMAGES)
+MIXED = kubectl("Complete the rollout, or roll back", _IMAGES)
 ROLLOUT = kubectl(
-    "See how far the rollout is", "rollout status {{ owner }} --watch=false", "rollout history {{ owner }}"
+    "Check the progress of the rollout", "rollout status {{ owner }} --watch=false", "rollout history {{ owner }}"
 )
 
 
@@ -117,8 +117,8 @@ class ImagesPinned(OfKind, check="kubernetes.images"):
         OfKind.fact_names
         | POD_FACTS
         | {
-            "running_image": "the image that all its pods run now, by its digest",
-            "expected_image": "the image that the policy names, where it names one exactly",
+            "running_image": "the image that all its pods run, by digest",
+            "expected_image": "the exact image that the policy names",
         }
     )
     former_fact_names = OfKind.former_fact_names | {
@@ -130,35 +130,35 @@ class ImagesPinned(OfKind, check="kubernetes.images"):
 
     latest: Literal["forbidden"] | None = None
     """
-    `forbidden`: no image may have the tag `latest`, or neither a tag nor a digest, which means the same.
+    `forbidden`: no image may have the tag `latest`, or neither tag nor digest, which means the same.
 
-    Nobody can tell which version such a pod runs, and its next start may bring another one.
+    The version of such a pod is unknown, and its next start may bring another one.
     """
     digest: Literal["required"] | None = None
-    """`required`: every image is named by its digest, `@sha256:...`, which nobody can replace."""
+    """`required`: every image is named by its digest, `@sha256:...`, which cannot be replaced."""
     registries: Annotated[tuple[Registry, ...], Field(min_length=1)] | None = None
     """
-    Where images may come from: registries, or folders of them, such as `[ghcr.io/acme, "*.dkr.ecr.*.amazonaws.com"]`.
+    Allowed registries, or folders of them, such as `[ghcr.io/acme, "*.dkr.ecr.*.amazonaws.com"]`.
 
-    An image without a registry is `docker.io`'s, and one of a single word is in `docker.io/library`.
+    An image without a registry is in `docker.io`, and one of a single word in `docker.io/library`.
     """
     mixed: Literal["forbidden"] | None = None
     """
-    `forbidden`: all pods of a workload run the same image in the same container, but for a rollout within `grace`.
+    `forbidden`: all pods of a workload run the same image in the same container, except in a rollout within `grace`.
 
-    Pods that nobody controls and those of jobs, of which each run may have its own, are not compared.
+    Pods without an owner and pods of jobs are not compared: each run of a job may have its own image.
     """
     expected: Annotated[dict[Glob, Image], Field(min_length=1)] | None = None
     """
-    The image that containers should run, by their name, which may hold `*` and `?`: `{app: "ghcr.io/acme/app:1.4.2"}`.
+    Expected images by name of the container, with `*` and `?`: `{app: "ghcr.io/acme/app:1.4.2"}`.
 
-    An image without a tag and a digest stands for any version of it. While a rollout to it is on its way, within
-    `grace`, other images are all right.
+    An image without tag and digest means any version of it. During a rollout to it, within `grace`, other images are
+    allowed.
     """
     ignore_containers: tuple[Glob, ...] = ()
-    """Containers that others put into the pods, such as `istio-*`: they are not judged."""
+    """Injected containers, such as `istio-*`, that are not judged."""
     grace: Duration = Duration.parse("15m")
-    """How long a rollout may take, while which pods run different images."""
+    """Maximum duration of a rollout, in which pods run different images."""
 
     def queries(self) -> Iterable[Query[Any]]:
         return self.lists(ListPods)

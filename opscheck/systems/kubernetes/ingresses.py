@@ -1,4 +1,4 @@
-"""Ingresses, ingress classes and the names of secrets, and what a policy expects of ingresses."""
+"""Ingresses, ingress classes, names of secrets, and the expectation of ingresses."""
 
 from collections.abc import Iterable
 from typing import Any, final
@@ -29,7 +29,7 @@ class IngressServiceBackend(Part, frozen=True):
 
 @final
 class IngressBackend(Part, frozen=True):
-    """Where requests are sent: to a service, or to a resource that only the controller knows."""
+    """The receiver of requests: a service, or a resource of the controller."""
 
     service: IngressServiceBackend | None = None
 
@@ -53,7 +53,7 @@ class IngressRule(Part, frozen=True):
 
 @final
 class IngressTls(Part, frozen=True):
-    """Hosts and the secret with their certificate. Without a secret the controller's own certificate is shown."""
+    """Hosts and the secret with their certificate. Without a secret the controller serves its own certificate."""
 
     hosts: tuple[str, ...] | None = None
     secret_name: str | None = None
@@ -73,7 +73,7 @@ class Ingress(BalancedObject, frozen=True):
 
     @property
     def ingress_class(self) -> str:
-        """The class it names, in its spec or in the annotation from before; empty for none."""
+        """The class in its spec or in the old annotation; empty for none."""
         return (self.spec and self.spec.ingress_class_name) or self.annotations.ingress_class or ""
 
 
@@ -83,30 +83,30 @@ class IngressClass(KubernetesObject, frozen=True):
 
     @property
     def is_default(self) -> bool:
-        """True when it is the class of those ingresses that name none."""
+        """True when it is the class of ingresses without a class."""
         return self.annotations.default_ingress_class == "true"
 
 
 @final
 class SecretName(KubernetesObject, frozen=True):
-    """That a secret exists. What it holds is never asked for."""
+    """The name of a secret. Its content is never requested."""
 
 
 class ListIngresses(ListObjects[Ingress], name="kubernetes.ingresses", resource="ingresses.v1.networking.k8s.io"):
-    """Every ingress there."""
+    """Lists ingresses."""
 
 
 class ListIngressClasses(
     ListObjects[IngressClass], name="kubernetes.ingressclasses", resource="ingressclasses.v1.networking.k8s.io"
 ):
-    """Every ingress class of the cluster."""
+    """Lists ingress classes."""
 
     called = "ingress classes"
     namespaced = False
 
 
 class ListSecretNames(ListObjects[SecretName], name="kubernetes.secret_names", resource="secrets"):
-    """The names of the secrets there, and nothing that is in them."""
+    """Lists the names of secrets, without their content."""
 
     called = "the names of secrets"
     only_metadata = True
@@ -114,27 +114,25 @@ class ListSecretNames(ListObjects[SecretName], name="kubernetes.secret_names", r
 
 _DESCRIBE = "describe ingress {{ ingress }}"
 SERVICE_NOT_FOUND = kubectl(
-    "Let the ingress name a service that exists", _DESCRIBE, "get services  # which should be {{ service }}?"
+    "Name an existing service in the ingress", _DESCRIBE, "get services  # find the one for {{ service }}"
 )
-PORT_NOT_FOUND = kubectl(
-    "Let the ingress name a port that the service has", _DESCRIBE, "get service {{ service }} -o wide"
-)
+PORT_NOT_FOUND = kubectl("Name a port of the service in the ingress", _DESCRIBE, "get service {{ service }} -o wide")
 NOT_SERVED = kubectl(
-    "Give the service ready pods",
+    "Restore the pods of the service",
     _DESCRIBE,
     "get endpointslices -l kubernetes.io/service-name={{ service }}",
     "describe service {{ service }}",
 )
 SECRET_NOT_FOUND = kubectl(
-    "Create the secret, or see why the certificate is not issued", _DESCRIBE, "get secret {{ secret }}"
+    "Create the secret, or find out why the certificate is not issued", _DESCRIBE, "get secret {{ secret }}"
 )
 CLASS_NOT_FOUND = kubectl(
-    "Let the ingress name a class that exists, or make one the default",
+    "Name an existing class in the ingress, or make one the default",
     _DESCRIBE,
-    "get ingressclasses  # is there {{ class_name }}?",
+    "get ingressclasses  # look for {{ class_name }}",
 )
 NO_ADDRESS = kubectl(
-    "See whether the ingress controller runs, and what it reports",
+    "Check that the ingress controller runs, and read its events",
     _DESCRIBE,
     "get events --field-selector involvedObject.kind=Ingress,involvedObject.name={{ ingress }}",
 )
@@ -145,8 +143,8 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
     """
     Every selected ingress has an address and routes to services with ready endpoints.
 
-    A backend that is no service, but a resource of the ingress controller, is not judged; neither is an action of the
-    AWS load balancer controller (`use-annotation`).
+    Backends other than services, such as resources of the ingress controller or actions of the AWS load balancer
+    controller (`use-annotation`), are not judged.
     """
 
     remedies = (SERVICE_NOT_FOUND, PORT_NOT_FOUND, NOT_SERVED, SECRET_NOT_FOUND, CLASS_NOT_FOUND, NO_ADDRESS, MISSING)
@@ -154,7 +152,7 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
         "ingress": "the ingress's name",
         "service": "the service that it names",
         "secret": "the secret with the certificate that it names",
-        "class_name": "the ingress class that it names; `a default` where it names none",
+        "class_name": "the ingress class that it names; `a default` without one",
     }
     former_fact_names = OfKind.former_fact_names | {
         "missing_service": Former("service", SERVICE_NOT_FOUND),
@@ -167,35 +165,36 @@ class IngressesServed(OfKind, check="kubernetes.ingresses"):
 
     address: bool = True
     """
-    An ingress must get an address in its status.
+    An ingress must have an address in its status.
 
-    Write `false` where the controller publishes none, such as Traefik without `publishedService`.
+    Set `false` where the controller publishes none, such as Traefik without `publishedService`.
     """
     ingress_class: bool = False
     """
-    The class of an ingress must exist, or there must be a default one where it names none.
+    The class of an ingress must exist; an ingress without a class needs a default class.
 
-    This asks for `list ingressclasses` in the whole cluster. The classes `gce` and `gce-internal` are built into GKE.
+    This needs the permission `list ingressclasses` in the cluster. GKE has the classes `gce` and `gce-internal` built
+    in.
     """
     tls_secrets: bool = False
     """
     The secrets with the certificates must exist.
 
-    Only their names are asked for, but Kubernetes knows no such permission: who may list secrets may read them.
-    Therefore this is not asked unless you say so; a check of what the ingress really presents needs no permission.
+    Only their names are requested. But Kubernetes has no such permission: a client that may list secrets may read
+    them. Therefore the default is off. `tls.certificate` judges the served certificate, and needs no permission.
     """
     grace: Duration = Duration.parse("15m")
-    """How long an ingress may take until it has all this, and a service behind it may be without ready endpoints."""
+    """Maximum time in which a new ingress may be incomplete, or its services without ready endpoints."""
 
     def classes(self) -> tuple[ListIngressClasses, ...]:
-        """The classes of the cluster, where they are to be judged."""
+        """The list of ingress classes, if the policy has them judged."""
         return (ListIngressClasses(self.target.name),) if self.ingress_class else ()
 
     def secrets(self) -> tuple[ListSecretNames, ...]:
-        """The names of the secrets there, where they are to be judged."""
+        """The lists of names of secrets, if the policy has them judged."""
         return self.lists(ListSecretNames) if self.tls_secrets else ()
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The ingresses there, the services and endpoint slices behind them, and what else the policy asks for."""
+        """The ingresses, their services, endpoint slices and pods, and classes and secrets if the policy needs them."""
         lists = self.lists(ListIngresses, ListServices, ListEndpointSlices, ListPods)
         return *lists, *self.classes(), *self.secrets()

@@ -1,4 +1,4 @@
-"""Why a certificate is not issued: the state of its request, order, challenge and issuer. Evidence, never a verdict."""
+"""Causes of failed issuances: the state of request, order, challenge and issuer. Evidence, never a verdict."""
 
 from collections.abc import Iterator
 from typing import TypeVar
@@ -33,7 +33,7 @@ _SETTLED = {"valid", "ready"}
 
 
 class Issuing:
-    """The objects that certificates are issued through, as far as they can be read."""
+    """The readable objects that certificates are issued through."""
 
     def __init__(self, expectation: CertificatesRenewed, observe: Observe) -> None:
         self._observe = observe
@@ -61,7 +61,7 @@ class Issuing:
         return tuple(items)
 
     def cause(self, certificate: Certificate) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Why it is not issued, from its issuer down to the challenge that is not met; and these objects, by kind."""
+        """The reasons why it is not issued, from its issuer to the open challenge; and these objects, by kind."""
         facts: dict[str, str] = {}
         evidence = (*self._issuer(certificate, facts), *self._attempt(certificate, facts))
         return tuple(line for line in evidence if line), facts
@@ -69,16 +69,16 @@ class Issuing:
     def _issuer(self, certificate: Certificate, facts: dict[str, str]) -> Iterator[str]:
         named = certificate.spec and certificate.spec.issuer_ref
         if named is None or not named.name or (named.group or GROUP) != GROUP:
-            return  # an external issuer, whose state is not known
+            return  # an external issuer, whose state is unknown
         kind = named.kind or "Issuer"
         of_cluster = kind == "ClusterIssuer"
         called, fact = ("cluster issuer", "cluster_issuer") if of_cluster else ("issuer", "issuer")
         found = self._issuers.get((kind, "" if of_cluster else certificate.namespace, named.name))
         unread = self._unread.get("clusterissuers" if of_cluster else "issuers")
-        state = f"there is no {called} {named.name}"
+        state = f"{called} {named.name} does not exist"
         if found is not None:
-            told = _not_ready(found.status)
-            state = f"{called} {named.name} {told}" if told else ""
+            problem = _not_ready(found.status)
+            state = f"{called} {named.name} {problem}" if problem else ""
         elif unread is not None:
             yield unread
             return
@@ -92,9 +92,9 @@ class Issuing:
         request = max(requests, key=lambda one: (_revision(one), one.name), default=None)
         if request is None:
             yield self._unread.get("certificaterequests", "")
-        elif told := _denied(request.status) or _not_ready(request.status):
+        elif problem := _denied(request.status) or _not_ready(request.status):
             facts["request"] = request.name
-            yield f"certificate request {request.name} {told}"
+            yield f"certificate request {request.name} {problem}"
             for order in _owned(self._orders, "CertificateRequest", request):
                 yield from self._order(order, facts)
             yield self._unread.get("orders", "")
@@ -129,18 +129,18 @@ def _revision(request: CertificateRequest) -> int:
 
 def _denied(status: ConditionsOnly | None) -> str:
     conditions = status and status.conditions
-    for kind, told in (("Denied", "was denied"), ("InvalidRequest", "is refused as invalid")):
+    for kind, problem in (("Denied", "was denied"), ("InvalidRequest", "is refused as invalid")):
         if found := condition(conditions, kind, "True"):
-            return told + _because(found.message)
+            return problem + _because(found.message)
     if condition(conditions, "Approved") is None and condition(conditions, "Ready") is None:
-        return "is approved by nobody: does cert-manager's approver run, or another in its place?"
+        return "is not approved: check that cert-manager's approver, or its replacement, runs"
     return ""
 
 
 def _not_ready(status: ConditionsOnly | None) -> str:
     found = condition(status and status.conditions, "Ready")
     if found is None:
-        return "says nothing of its state"
+        return "reports no state"
     ready = found.status == "True"
     return "" if ready else f"is not ready ({found.reason or 'no reason given'}){_because(found.message)}"
 

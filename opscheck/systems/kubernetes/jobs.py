@@ -1,4 +1,4 @@
-"""What can be expected of jobs."""
+"""The expectation of jobs."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,14 +10,12 @@ from opscheck.systems.kubernetes.batch import ListCronJobs, ListJobs
 from opscheck.systems.kubernetes.pods import ListPods
 from opscheck.systems.kubernetes.scope import OfKind, Window, kubectl, missing_remedy
 
-FAILED = kubectl("See how its pods ended, and fix the cause", "describe job {{ job }}")
-FAILED_POD = kubectl("Read the log of the pod that failed", "logs {{ pod }} -c {{ container }} --tail=100")
-SLOW = kubectl("See what it waits for or works on", "describe job {{ job }}")
-SLOW_POD = kubectl("Read the log of the pod that runs", "logs {{ pod }} --all-containers --tail=100")
-RERUN = kubectl("Then run it again", "create job --from=cronjob/{{ cronjob }} {{ rerun }}  # once the cause is mended")
-DELETE = kubectl(
-    "Then delete the job", "delete job {{ job }}  # once its work is done otherwise; it counts until it is gone"
-)
+FAILED = kubectl("Find out why its pods failed, and fix the cause", "describe job {{ job }}")
+FAILED_POD = kubectl("Read the log of the failed pod", "logs {{ pod }} -c {{ container }} --tail=100")
+SLOW = kubectl("Find out what it waits for or works on", "describe job {{ job }}")
+SLOW_POD = kubectl("Read the log of the running pod", "logs {{ pod }} --all-containers --tail=100")
+RERUN = kubectl("Then run it again", "create job --from=cronjob/{{ cronjob }} {{ rerun }}  # after the cause is fixed")
+DELETE = kubectl("Then delete the job", "delete job {{ job }}  # after its work is done; it counts until it is deleted")
 RESUME = kubectl(
     "Resume it, or delete it", "describe job {{ job }}", 'patch job {{ job }} -p \'{"spec": {"suspend": false}}\''
 )
@@ -36,10 +34,10 @@ class JobsComplete(OfKind, check="kubernetes.jobs"):
     remedies = (FAILED, FAILED_POD, SLOW, SLOW_POD, RERUN, DELETE, RESUME, MISSING)
     fact_names = OfKind.fact_names | {
         "job": "the job's name",
-        "pod": "the newest pod of the job that failed, or one that runs for too long",
-        "container": "the container of that pod that is to blame",
+        "pod": "the newest failed pod of the job, or a pod that runs too long",
+        "container": "the failed container of that pod",
         "cronjob": "its cron job",
-        "rerun": "a name for another run of that cron job",
+        "rerun": "a name for a manual run of that cron job",
     }
     former_fact_names = OfKind.former_fact_names | {
         "failed_pod": Former("pod", FAILED_POD),
@@ -51,24 +49,24 @@ class JobsComplete(OfKind, check="kubernetes.jobs"):
 
     min_matches: Count = 1
     """
-    How many must be there at least; 0 says that there may be none. Finished jobs are deleted after
-    `ttlSecondsAfterFinished`, or beyond a cron job's history limits, so 0 is right where all of them may be gone.
+    Minimum number of selected jobs; 0 allows none. Finished jobs are deleted after `ttlSecondsAfterFinished`, or
+    beyond a cron job's history limits; use 0 where all of them may be deleted.
     """
     max_runtime: Window = Duration.parse("12h")
-    """How long a job may run, counted from when it was started or last resumed."""
+    """Maximum duration of a job since its start or last resume."""
     forget_after: Window | None = None
     """
-    How long a failed job counts that no cron job owns. By default until somebody deletes it, for nobody else knows
-    whether its work has been done since. Of a cron job only the newest run counts, until a later one succeeds.
+    Time in which a failed job without a cron job counts. By default until it is deleted: the cluster does not record
+    whether its work was done later. Of a cron job only the newest run counts, until a later one succeeds.
     """
     allow_suspended: bool = True
-    """Whether jobs may be suspended for long, as those that wait in a queue such as Kueue are."""
+    """Allow jobs to stay suspended, as those that wait in a queue such as Kueue."""
     grace: Duration = Duration.parse("15m")
-    """How long a job may be suspended where `allow_suspended` is false. A job that failed has no grace."""
+    """Maximum suspension where `allow_suspended` is false. A failed job has no grace period."""
 
     def queries(self) -> Iterable[Query[Any]]:
         return *self.lists(ListJobs), *self.lists(ListCronJobs)
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
-        """The pods too: how those of a failed job ended."""
+        """The pods too: they show why a job failed."""
         return *super().evidence_queries(), *self.lists(ListPods)

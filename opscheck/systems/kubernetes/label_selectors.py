@@ -14,7 +14,7 @@ _LONGEST_PREFIX = 253
 
 @dataclass(frozen=True)
 class Requirement:
-    """One part of a selector, such as `tier in (web, api)`. The parts are all to be met."""
+    """One requirement of a selector, such as `tier in (web, api)`. All of them must hold."""
 
     key: str
     operator: str
@@ -22,7 +22,7 @@ class Requirement:
     values: frozenset[str] = frozenset()
 
     def holds(self, labels: Mapping[str, str]) -> bool:
-        """True when `labels` meet it. An object without the label meets `notin`, `!=` and `!exists`."""
+        """True when it holds for `labels`. Without the label `notin`, `!=` and `!exists` hold."""
         value = labels.get(self.key)
         match self.operator:
             case "exists":
@@ -51,22 +51,22 @@ class LabelSelector:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The labels it looks at, in their order."""
+        """The labels that it names, in their order."""
         return tuple(dict.fromkeys(requirement.key for requirement in self.requirements))
 
 
 def parse_selector(text: str | None) -> LabelSelector:
     """
-    The selector that `text` describes. None is the selector of everything.
+    The selector in `text`. None selects everything.
 
-    Raises ValueError with what was expected and where.
+    Raises ValueError with the expected token and its place.
     """
     return LabelSelector() if text is None else LabelSelector(tuple(_Reader(text).requirements()))
 
 
 class _Reader:
     def __init__(self, text: str) -> None:
-        self._tokens: list[str] = [*_TOKEN.findall(text), ""]  # the last stands for the end
+        self._tokens: list[str] = [*_TOKEN.findall(text), ""]  # the last one marks the end
 
     @property
     def _next(self) -> str:
@@ -74,7 +74,7 @@ class _Reader:
 
     def requirements(self) -> Iterator[Requirement]:
         if not self._next:
-            raise ValueError("a selector is empty; leave it out to select everything")
+            raise ValueError("the selector is empty; leave it out to select everything")
         yield self._requirement()
         while self._next:
             self._take(",")
@@ -104,15 +104,15 @@ class _Reader:
         text = self._word("a label")
         prefix, slash, name = text.rpartition("/")
         if not _NAME.fullmatch(name) or (slash and (len(prefix) > _LONGEST_PREFIX or not _PREFIX.fullmatch(prefix))):
-            raise ValueError(f"`{text}` is no label; one is `app` or `example.com/app`, its name 63 characters long")
+            raise ValueError(f"invalid label `{text}`: write `app` or `example.com/app`, at most 63 characters long")
         return text
 
     def _value(self) -> str:
         if self._next in {"", ",", ")"}:
-            return ""  # `app=` and `in ()` are legal: the label is there and empty
+            return ""  # `app=` and `in ()` are legal: the label exists and is empty
         text = self._word("a value")
         if not _NAME.fullmatch(text):
-            raise ValueError(f"`{text}` is no label's value; at most 63 letters, digits, `-`, `_` and `.`")
+            raise ValueError(f"invalid value `{text}` of a label: at most 63 letters, digits, `-`, `_` and `.`")
         return text
 
     def _take(self, *expected: str) -> str:

@@ -1,4 +1,4 @@
-"""Lists of objects: one request per kind and namespace, whatever is selected from it afterwards."""
+"""Lists of objects: one request per kind and namespace, for every selector."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar, get_args
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class KubernetesRule(Permission):
-    """One verb on one resource, as RBAC grants it. `namespace` None is the whole cluster."""
+    """One verb on one resource, as RBAC grants it. Without `namespace` it covers the whole cluster."""
 
     api_group: str
     resource: str
@@ -21,7 +21,7 @@ class KubernetesRule(Permission):
 
     @property
     def risk(self) -> str:
-        """What else it allows, where that is dangerous."""
+        """Other operations that it allows, where they are dangerous."""
         return _RISKS.get((self.api_group, self.resource), "")
 
     def text(self) -> str:
@@ -30,11 +30,11 @@ class KubernetesRule(Permission):
         return f"{self.verb} {resource} {f'in namespace {self.namespace}' if self.namespace else 'in the cluster'}"
 
 
-# The kubelet takes the GET that opens a websocket for reading, so that `get` is enough to run commands
+# The kubelet treats the GET that opens a websocket as a read, so `get` is enough to run commands
 # (kubernetes/autoscaler#9140).
 _RISKS = {
-    ("", "nodes/proxy"): "whoever has it can run commands in every pod of the cluster, also with `get` alone",
-    ("", "secrets"): "whoever has it can read every secret there, keys and passwords too; opscheck keeps none of them",
+    ("", "nodes/proxy"): "it allows to run commands in every pod of the cluster, even with `get` alone",
+    ("", "secrets"): "it allows to read every secret there, with keys and passwords; opscheck stores none of them",
 }
 
 
@@ -49,10 +49,10 @@ class ListObjects(Query[ObjectList[T]], Generic[T]):
     """
     Every object of a kind in a namespace; in the cluster where `namespace` is None.
 
-    Subclass it per kind with `resource="jobs.v1.batch"`: plural, version and group, as kubectl takes them (`pods`
-    alone is of the core's v1). It adds no field, so that it needs no `@dataclass` of its own.
+    Subclass it per kind with `resource="jobs.v1.batch"`: plural, version and group, in kubectl's form (`pods` is in
+    the core's v1). A subclass adds no field, so it needs no `@dataclass`.
 
-    It has no selector on purpose: checks select from the answer, so that any number of them share one request.
+    It has no selector on purpose: checks select from the answer, so any number of them share one request.
     """
 
     namespace: str | None = None
@@ -66,9 +66,9 @@ class ListObjects(Query[ObjectList[T]], Generic[T]):
     called: ClassVar[str] = ""
     """Their name in messages; the plural by default."""
     field_selector: ClassVar[str] = ""
-    """What the server selects by a field, such as `type=Warning`; all by default."""
+    """The server's field selector, such as `type=Warning`; all by default."""
     only_metadata: ClassVar[bool] = False
-    """Request nothing but metadata: that it exists, never its content."""
+    """Request only the metadata, never the content."""
 
     def __init_subclass__(cls, name: str = "", *, resource: str = "", **options: Any) -> None:
         super().__init_subclass__(name, **options)
@@ -86,7 +86,7 @@ class ListObjects(Query[ObjectList[T]], Generic[T]):
 
     @property
     def rule(self) -> KubernetesRule:
-        """The required rule: to list them there."""
+        """The required rule."""
         return KubernetesRule(self.group, self.plural, "list", self.namespace)
 
     def permissions(self) -> tuple[Permission, ...]:

@@ -17,45 +17,45 @@ from opscheck.systems.kubernetes.scope import InNamespaces, Window, kubectl
 
 
 class ContainerLog(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One container's log inside the window, as far as it was read."""
+    """The part of one container's log within the window that was read."""
 
     namespace: str
     pod: str
     container: str
     previous: bool = False
-    """True for the container that ran before the last restart."""
+    """True for the run before the last restart."""
     owner: str = ""
     """The pod's top owner, such as `deployment/api`."""
     lines: int = 0
     matches: int = 0
     size: int = 0
-    """How many bytes were read."""
+    """Number of bytes that were read."""
     first_match: datetime | None = None
     last_match: datetime | None = None
     cut: bool = False
     """True when the log is longer than was read, so that `lines` and `matches` are a lower bound."""
     not_started: str = ""
-    """Why there is no log yet: the container has not started."""
+    """The reason why the container has not started and has no log yet."""
     unread: str = ""
-    """Why the log could not be read."""
+    """The reason why the log could not be read."""
 
 
 class LogSignature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Matching lines that are the same but for numbers, identifiers and quoted texts."""
+    """Matching lines that differ only in numbers, identifiers and quoted texts."""
 
     text: str
     lines: int
     sample: str
     """One of them, shortened, with secrets masked."""
     pods: int = 1
-    """In how many pods it was seen."""
+    """Number of pods with such a line."""
 
 
 class LogMatches(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The matching lines in the logs of the selected pods."""
 
     pods_there: int = 0
-    """How many pods there are where the query looked, selected or not."""
+    """Number of pods in the namespaces of the query, selected or not."""
     pods_selected: int = 0
     containers: tuple[ContainerLog, ...] = ()
     signatures: tuple[LogSignature, ...] = ()
@@ -65,10 +65,10 @@ class LogMatches(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 @dataclass(frozen=True)
 class PodLogs(Query[LogMatches], name="kubernetes.logs"):
     """
-    How many lines of the selected pods' logs match `pattern`, over the last `window_s` seconds.
+    Counts the lines of the selected pods' logs that match `pattern`, over the last `window_s` seconds.
 
-    One LIST of pods, then one request for each container, and one more where it restarted inside the window.
-    `max_bytes` bounds what is read of each pod. `namespace` None is every namespace.
+    It sends one LIST of pods, then one request for each container, and another if it restarted within the window.
+    `max_bytes` limits the read bytes of each pod. Without `namespace` it covers all namespaces.
     """
 
     namespace: str | None
@@ -101,7 +101,7 @@ def _pattern(value: str) -> str:
     except (re.error, OverflowError, RecursionError) as error:
         raise PydanticCustomError("regex", "a regular expression ({reason})", {"reason": str(error)}) from error
     if not value:
-        raise PydanticCustomError("regex", "a regular expression; the empty one matches every line")
+        raise PydanticCustomError("regex", "a regular expression that is not empty; an empty one matches every line")
     return value
 
 
@@ -115,15 +115,15 @@ MATCHING_LINES_ANY_CASE = kubectl(_READ, f"{_LOGS} | grep -iE -- {{{{ pattern }}
 ALL_LINES = kubectl(
     _READ, "logs -l {{ selector }} --all-containers --prefix --tail=-1 --since={{ since }} | tail -n 100"
 )
-LAST_ROLLOUTS = kubectl("See whether it began with a rollout", "rollout history {{ owner }}")
+LAST_ROLLOUTS = kubectl("Check whether it began with a rollout", "rollout history {{ owner }}")
 
 
 class LogLines(InNamespaces, check="kubernetes.logs"):
     """
     The logs of the selected pods contain few lines that match the pattern.
 
-    Lines within the window are counted per container, also from before a restart. The most frequent messages are
-    evidence. Where a log could not be read, few matching lines prove nothing: the result is unknown.
+    Lines within the window are counted per container, including those before a restart. The most frequent messages
+    are evidence. If a log cannot be read, few matching lines prove nothing: the result is unknown.
     """
 
     reads_events = False
@@ -131,8 +131,8 @@ class LogLines(InNamespaces, check="kubernetes.logs"):
     fact_names = InNamespaces.fact_names | {
         "pod": "the pod with the most matching lines",
         "container": "its container that logged them",
-        "owner": "what controls that pod, such as deployment/api",
-        "since": "the window, as kubectl takes it",
+        "owner": "the owner of that pod, such as deployment/api",
+        "since": "the window in kubectl's format",
     }
     former_fact_names = InNamespaces.former_fact_names | {
         "logged_by": Former("pod"),
@@ -144,30 +144,30 @@ class LogLines(InNamespaces, check="kubernetes.logs"):
 
     pattern: Pattern
     """
-    A Python regular expression that is searched in each line, in its first 4 KiB.
+    A Python regular expression that is searched in the first 4 KiB of each line.
 
     A repeat inside a repeat, such as `(a+)+`, can take forever on some lines; write `(a++)+` or `a+`.
     """
     ignore_case: bool = False
-    """Let capitals and small letters be the same."""
+    """Ignore upper and lower case."""
     window: Window
     """
-    How far back lines count.
+    The time in which lines count.
 
     Kubernetes keeps the newest log file of a container, about 10 MiB by default, and that of its run before the last
-    restart; what was written before is gone, and is not counted.
+    restart. Older lines are deleted, and are not counted.
     """
     lines: Graded[Count]
-    """How many lines may match, over all selected pods."""
+    """Maximum number of matching lines, over all selected pods."""
     container: str | None = Field(default=None, min_length=1)
-    """Only this container; every container but init containers by default."""
+    """Only this container; by default all except init containers."""
     expect_lines: bool = False
-    """Say unknown where no line at all was logged in the window, for pods that are never silent."""
+    """Report unknown if no line was logged in the window, for pods that always log."""
     max_bytes: ByteSize = ByteSize.parse("10MB")
-    """How much is read of each pod. Of a longer log, what was not read is unknown."""
+    """Maximum bytes that are read of each pod. A longer log is read in part, and its rest is unknown."""
 
     def queries(self) -> tuple[PodLogs, ...]:
-        """One for each namespace, which the probe answers with a list of pods and a request for each container."""
+        """One for each namespace; the probe lists its pods and reads each container's log."""
         return tuple(
             PodLogs(
                 self.target.name,

@@ -1,4 +1,4 @@
-"""Nodes, and what a policy expects of them."""
+"""Nodes, and the expectation of them."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, final
@@ -18,11 +18,11 @@ from opscheck.systems.kubernetes.scope import Glob, InCluster, Selector, kubectl
 
 @final
 class Taint(Part, frozen=True):
-    """What keeps pods off a node, or says what is planned for it."""
+    """A taint: it keeps pods off a node, or announces its removal."""
 
     key: str | None = None
     time_added: Timestamp | None = None
-    """Set by the controllers of Kubernetes; other writers of taints mostly leave it out."""
+    """Set by the controllers of Kubernetes; other writers usually leave it out."""
 
 
 @final
@@ -52,7 +52,7 @@ class Node(KubernetesObject, frozen=True):
 
     @property
     def is_ready(self) -> bool:
-        """True when its kubelet reports so, and still reports."""
+        """True when its kubelet reports it, and still sends reports."""
         ready = self.reported("Ready")
         return ready is not None and ready.status == "True"
 
@@ -70,19 +70,19 @@ class Node(KubernetesObject, frozen=True):
         return (self.status and self.status.node_info and self.status.node_info.kubelet_version) or ""
 
     def reported(self, kind: str) -> Condition | None:
-        """The condition of that type; None where it is missing or has no status."""
+        """The condition of that type; None without it or its status."""
         found = condition(self.status and self.status.conditions, kind)
         return found if found and found.status else None
 
 
 class ListNodes(ListObjects[Node], name="kubernetes.nodes", resource="nodes"):
-    """Every node of the cluster."""
+    """Lists nodes."""
 
     namespaced = False
 
 
 KNOWN_CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
-"""The conditions that Kubernetes itself defines; what others mean, only a policy can say."""
+"""The conditions that Kubernetes defines; the meaning of others is set in the policy."""
 
 
 def _status(value: object) -> object:
@@ -94,7 +94,7 @@ def _not_built_in(value: dict[str, str]) -> dict[str, str]:
     for kind in value:
         if kind in KNOWN_CONDITIONS:
             raise PydanticCustomError(
-                "condition", "conditions beside those of Kubernetes; {kind} is always judged", {"kind": kind}
+                "condition", "conditions other than those of Kubernetes; {kind} is always judged", {"kind": kind}
             )
     return value
 
@@ -106,40 +106,40 @@ _DESCRIBE = "describe node {{ node }}"
 _PODS_THERE = "get pods -A -o wide --field-selector spec.nodeName={{ node }}"
 _DRAIN = "drain {{ node }} --ignore-daemonsets --delete-emptydir-data"
 NOT_READY = kubectl(
-    "See what the node reports, move its pods elsewhere, then repair or replace it",
+    "Check the node's conditions, move its pods to other nodes, then repair or replace it",
     _DESCRIBE,
     _PODS_THERE,
-    f"{_DRAIN}  # if it does not come back",
+    f"{_DRAIN}  # if it does not recover",
 )
 MEMORY_PRESSURE = kubectl(
-    "See which pods use the memory, then limit them or move them elsewhere",
+    "Find the pods that use the memory, then limit them or move them to other nodes",
     _DESCRIBE,
-    "top pods -A --sort-by=memory  # which of them are on {{ node }}?",
+    "top pods -A --sort-by=memory  # look for pods on {{ node }}",
 )
 DISK_PRESSURE = kubectl(
-    "See which file system is full, then clean it up or enlarge it",
+    "Find the full file system, then clean it up or enlarge it",
     _DESCRIBE,
     "debug node/{{ node }} -it --image=busybox -- df -h /host /host/var/lib",
 )
-CONDITION = kubectl("See what the node reports, then repair or replace it", _DESCRIBE)
+CONDITION = kubectl("Check the node's conditions, then repair or replace it", _DESCRIBE)
 CORDONED = kubectl(
     "Finish the work on the node and uncordon it", _DESCRIBE, "uncordon {{ node }}  # when the work on it is done"
 )
 NOT_REMOVED = kubectl(
-    "See which finalizer holds the node, and why its controller does not finish",
+    "Find the finalizer that holds the node, and why its controller does not finish",
     _DESCRIBE,
     "get node {{ node }} -o jsonpath='{.metadata.finalizers}'",
 )
 VERSION_SKEW = kubectl(
-    "Upgrade or replace the nodes whose kubelet does not fit the API server",
+    "Upgrade or replace the nodes whose kubelet version does not fit the API server",
     _DESCRIBE,
-    "get nodes -o wide  # which versions are there beside that of {{ node }}?",
+    "get nodes -o wide  # compare the versions with that of {{ node }}",
     f"{_DRAIN}  # then upgrade or replace it",
 )
-FULL = kubectl("Move pods elsewhere, lower their requests, or add a node", _DESCRIBE, _PODS_THERE)
+FULL = kubectl("Move pods to other nodes, lower their requests, or add a node", _DESCRIBE, _PODS_THERE)
 MISSING = kubectl(
     "Compare the labels of the nodes with the selector; correct it, or add nodes",
-    "get nodes --show-labels  # what should match {{ missing }}?",
+    "get nodes --show-labels  # compare with {{ missing }}",
 )
 
 
@@ -147,8 +147,8 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
     """
     Every selected node is ready, without pressure, schedulable, and of a supported version.
 
-    Conditions, cordons and deletion are read from the node. Its version is compared with that of the API server by the
-    version skew policy.
+    Conditions, cordons and deletion are read from the node. Its version is compared with that of the API server, by
+    the version skew policy.
     """
 
     explains_others = True
@@ -183,17 +183,17 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
     name: str | None = Field(default=None, min_length=1)
     """Only nodes whose name matches this, with `*` and `?` as in a file name."""
     min_matches: Count = 1
-    """How many must be there at least; 0 is for a pool that may be scaled to nothing."""
+    """Minimum number of selected nodes; 0 is for a pool that may be scaled to zero."""
     grace: Duration = Duration.parse("15m")
-    """How long a node may take to become ready, or again, before that is a violation."""
+    """Maximum time in which a node may be not ready."""
     pressure_grace: Duration = Duration.parse("10m")
-    """How long memory, disk or process identifiers may be short."""
+    """Maximum time of memory, disk or PID pressure."""
     cordoned_grace: Duration = Duration.parse("1d")
     """
-    How long a node may be cordoned. So long it may also be not ready, for somebody works on it.
+    Maximum time in which a node may be cordoned. In this time it may also be not ready, for maintenance.
 
-    Counted from the time of the taint `node.kubernetes.io/unschedulable`. A node whose taint has no time, as when it
-    joined the cluster cordoned, is meant to be so.
+    It counts from the time of the taint `node.kubernetes.io/unschedulable`. A taint without a time, as on a node that
+    joined the cluster cordoned, counts as intended.
     """
     removal_taints: tuple[Glob, ...] = (
         "ToBeDeletedByClusterAutoscaler",
@@ -203,27 +203,28 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
         "karpenter.sh/disrupted",
         "karpenter.sh/disruption",
     )
-    """Keys of taints that say that a node is about to be removed, with `*` and `?` as in a file name."""
+    """Keys of taints that announce the removal of a node, with `*` and `?` as in a file name."""
     removal_grace: Duration = Duration.parse("1h")
-    """How long a node that is about to be removed may be not ready, under pressure, or there after its deletion."""
+    """Maximum time in which such a node may be not ready, under pressure, or present after its deletion."""
     conditions: Annotated[dict[str, ConditionStatus], AfterValidator(_not_built_in)] = Field(default_factory=dict)
     """
-    Further conditions and the status each should have, such as `{KernelDeadlock: "False", StorageReady: "True"}`.
+    Further conditions and their expected status, such as `{KernelDeadlock: "False", StorageReady: "True"}`.
 
-    Every selected node must report them. What a node reports and this does not name is never judged.
+    Every selected node must report them. Other conditions are not judged.
     """
     version_skew: Count | None = 3
     """
-    How many minor versions a kubelet may be older than the API server; none may be newer. `null` judges no version.
+    Maximum number of minor versions that a kubelet may lag behind the API server; it may never be newer. `null` judges
+    no version.
 
-    A kubelet before 1.25 may be two older at most, whatever this says.
+    For a kubelet before 1.25 the limit is two.
     """
     pods: Graded[Percentage] | None = None
-    """How many of the pods that a node can take may be there. Needs to list the pods of all namespaces."""
+    """Maximum share of a node's pod slots in use. Needs to list the pods of all namespaces."""
     cpu_requests: Graded[Percentage] | None = None
-    """How much of a node's allocatable CPU pods may request. Needs to list the pods of all namespaces."""
+    """Maximum share of a node's allocatable CPU that pods request. Needs to list the pods of all namespaces."""
     memory_requests: Graded[Percentage] | None = None
-    """How much of a node's allocatable memory pods may request. Needs to list the pods of all namespaces."""
+    """Maximum share of a node's allocatable memory that pods request. Needs to list the pods of all namespaces."""
 
     @property
     def where(self) -> str:
@@ -231,12 +232,12 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
 
     @property
     def selected(self) -> str:
-        """What is looked at, in words: `pool=web named node-* in the cluster`."""
+        """The selection in words: `pool=web named node-* in the cluster`."""
         named = f" named {self.name}" if self.name else ""
         return f"{self.selector or 'all'}{named} in {self.where}"
 
     def every_pod(self) -> tuple[ListPods, ...]:
-        """The pods of all namespaces, where a limit needs them."""
+        """The list of all pods, if a limit needs them."""
         limits = (self.pods, self.cpu_requests, self.memory_requests)
         return (ListPods(self.target.name, None),) if any(limit is not None for limit in limits) else ()
 

@@ -1,4 +1,4 @@
-"""What Kubernetes objects have in common: metadata, owners, references and conditions."""
+"""Common parts of Kubernetes objects: metadata, owners, references and conditions."""
 
 import re
 from datetime import datetime, timedelta
@@ -12,31 +12,31 @@ from opscheck.systems.kubernetes.target import KubernetesTarget
 Quantities = dict[str, str]
 """Resource name to quantity, such as `{"cpu": "500m", "memory": "1Gi"}`."""
 _HASH_LABEL = "pod-template-hash"
-# The letters of a pod template's hash: no vowels, so that no word comes out.
+# The letters of a pod template's hash: no vowels, so that it is never a word.
 _HASH = re.compile(r"-[bcdfghjklmnpqrstvwxz2456789]{5,10}$")
 _RUN_OF_CRONJOB = re.compile(r"-\d{8,}$")
 ROLLED_OUT = ("deployment/", "statefulset/", "daemonset/")
-"""Owners that `kubectl rollout` knows."""
+"""Owners that `kubectl rollout` supports."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
     """
-    Any part of an API object: the fields that are read, under the names of the API, and no other.
+    Any part of an API object: only the fields that are read, under their names in the API.
 
-    Whatever may be missing may also be null, for some writers send null. Collections are tuples, and `gc=False`
-    spares the cyclic garbage collector thousands of objects that can hold no cycle. The classes are final, so that
-    `status and status.phase` is what it looks like to a type checker too.
+    Every field that may be missing may also be null: some writers send null. Collections are tuples, and `gc=False`
+    spares the cyclic garbage collector thousands of objects without cycles. The classes are final, so that a type
+    checker understands `status and status.phase`.
     """
 
 
 @final
 class Anything(Part, frozen=True):
-    """A part of which only is read that it is there."""
+    """A part of which only the presence is read."""
 
 
 @final
 class ObjectReference(Part, frozen=True):
-    """Names another object, as far as its writer says which."""
+    """A reference to another object; its writer may leave out fields."""
 
     kind: str | None = None
     namespace: str | None = None
@@ -56,21 +56,21 @@ class Owner(Part, frozen=True):
 @final
 class Annotations(Part, frozen=True):
     """
-    The few annotations that change what an object means, each under its own name.
+    The few annotations that change the meaning of an object, each under its own name.
 
-    Of all others, which can be the greater part of an object, nothing is kept.
+    All others, which can be most of an object, are dropped.
     """
 
     default_ingress_class: str | None = msgspec.field(default=None, name="ingressclass.kubernetes.io/is-default-class")
-    """`true` on the ingress class of those that name none."""
+    """`true` on the ingress class for ingresses without a class."""
     ingress_class: str | None = msgspec.field(default=None, name="kubernetes.io/ingress.class")
-    """Which controller serves an ingress, as it was said before `spec.ingressClassName`; GKE still does."""
+    """The controller of an ingress, from before `spec.ingressClassName`; GKE still uses it."""
     endpoints_changed: str | None = msgspec.field(default=None, name="endpoints.kubernetes.io/last-change-trigger-time")
-    """When a pod changed that made an endpoint slice change last. A text, for anybody may write anything there."""
+    """The time of the last pod change in an endpoint slice. It is a text, as the API does not validate it."""
     certificate_revision: str | None = msgspec.field(default=None, name="cert-manager.io/certificate-revision")
-    """Which issuance of its certificate a certificate request is. A text, for the same reason."""
+    """The number of the issuance that a certificate request belongs to. It is a text for the same reason."""
     certificate_name: str | None = msgspec.field(default=None, name="cert-manager.io/certificate-name")
-    """The certificate that a secret or a certificate request is of."""
+    """The certificate that a secret or a certificate request belongs to."""
 
 
 class CommonMetadata(Part, frozen=True):
@@ -79,13 +79,13 @@ class CommonMetadata(Part, frozen=True):
     name: str | None = None
     namespace: str | None = None
     generation: int | None = None
-    """Grows with every change of the spec; a controller that has seen it says so in `status.observedGeneration`."""
+    """Increases with every change of the spec; controllers copy it to `status.observedGeneration`."""
     uid: str | None = None
     labels: dict[str, str] | None = None
     annotations: Annotations | None = None
     creation_timestamp: Timestamp | None = None
     deletion_timestamp: Timestamp | None = None
-    """When the grace period of a deletion ends; not when somebody deleted the object."""
+    """The end of the grace period of a deletion, not the time of the deletion."""
     deletion_grace_period_seconds: int | None = None
     finalizers: tuple[str, ...] | None = None
     owner_references: tuple[Owner, ...] | None = None
@@ -93,11 +93,11 @@ class CommonMetadata(Part, frozen=True):
 
 @final
 class Metadata(CommonMetadata, frozen=True):
-    """What every object says of itself."""
+    """The metadata of most kinds."""
 
 
 class KubernetesObject(Part, frozen=True):
-    """An object that has a name. Subclass it per kind, under its name, `@final`, with the fields that are read."""
+    """A named object. Subclass it per kind, under the kind's name, `@final`, with the fields that are read."""
 
     metadata: Metadata | None = None
 
@@ -107,7 +107,7 @@ class KubernetesObject(Part, frozen=True):
 
     @property
     def namespace(self) -> str:
-        """The namespace it is in; empty for an object of the cluster."""
+        """Its namespace; empty for an object of the cluster."""
         return (self.metadata and self.metadata.namespace) or ""
 
     @property
@@ -116,7 +116,7 @@ class KubernetesObject(Part, frozen=True):
 
     @property
     def annotations(self) -> Annotations:
-        """Those of its annotations that are read."""
+        """The annotations that are read."""
         return (self.metadata and self.metadata.annotations) or Annotations()
 
     @property
@@ -125,12 +125,12 @@ class KubernetesObject(Part, frozen=True):
 
     @property
     def is_terminating(self) -> bool:
-        """True once somebody has deleted it."""
+        """True after its deletion was requested."""
         return bool(self.metadata and self.metadata.deletion_timestamp)
 
     @property
     def deletion_due(self) -> datetime | None:
-        """When the grace period of its deletion ends."""
+        """The end of the grace period of its deletion."""
         return self.metadata and self.metadata.deletion_timestamp
 
     @property
@@ -141,12 +141,12 @@ class KubernetesObject(Part, frozen=True):
 
     @property
     def finalizers(self) -> tuple[str, ...]:
-        """What must be done before it goes."""
+        """Its finalizers, which delay the deletion."""
         return (self.metadata and self.metadata.finalizers) or ()
 
     @property
     def controller(self) -> Owner | None:
-        """The owner reference that says `controller: true`, None for an object nobody controls."""
+        """The owner reference with `controller: true`; None without one."""
         owners = (self.metadata and self.metadata.owner_references) or ()
         return next((owner for owner in owners if owner.controller), None)
 
@@ -157,10 +157,10 @@ class KubernetesObject(Part, frozen=True):
     @property
     def top_owner(self) -> str:
         """
-        What a person edits, restarts or rolls back: `deployment/api` for a pod of a replica set of that deployment.
+        The object to edit, restart or roll back: `deployment/api` for a pod of a replica set of that deployment.
 
-        It is empty for what nobody controls. A replica set and a job are named after the deployment and the cron job
-        that made them, so nothing else has to be asked. A static pod belongs to its node and can only be changed there.
+        It is empty for an object without a controller. Replica sets and jobs are named after their deployment and cron
+        job, so no further query is needed. A static pod belongs to its node and can only be changed there.
         """
         owner = self.controller
         if owner is None or not owner.kind or not owner.name or owner.kind == "Node":
@@ -176,12 +176,12 @@ class KubernetesObject(Part, frozen=True):
 
 
 def reference(target: KubernetesTarget, kind: str, name: str, namespace: str = "") -> str:
-    """`cluster/shop/deployment/api`; `cluster/node/worker-1` for what is in no namespace. `kind` in small letters."""
+    """`cluster/shop/deployment/api`; `cluster/node/worker-1` without a namespace. `kind` is in lower case."""
     return "/".join(part for part in (target.name, namespace, kind, name) if part)
 
 
 def owner_reference(target: KubernetesTarget, one: KubernetesObject) -> str:
-    """The reference of what controls `one`; empty where nobody does."""
+    """The reference of the top owner of `one`; empty without one."""
     kind, _, name = one.top_owner.partition("/")
     return reference(target, kind, name, one.namespace) if name else ""
 
@@ -196,11 +196,11 @@ class Condition(Part, frozen=True):
     message: str | None = None
     last_transition_time: Timestamp | None = None
     last_update_time: Timestamp | None = None
-    """When its reason or message changed last. Only deployments say it."""
+    """The last change of its reason or message. Only deployments have it."""
 
 
 def condition(conditions: tuple[Condition, ...] | None, kind: str, status: str | None = None) -> Condition | None:
-    """The condition of that type, where it has that status; never by its place, for their order means nothing."""
+    """The condition of that type, if it has that status. The order of conditions has no meaning."""
     found = next((one for one in conditions or () if one.type == kind), None)
     return found if found is not None and status in {None, found.status} else None
 
@@ -216,18 +216,18 @@ class LabelRequirement(Part, frozen=True):
 
 @final
 class LabelSelector(Part, frozen=True):
-    """Which objects a controller means, by their labels."""
+    """The objects of a controller, selected by labels."""
 
     match_labels: dict[str, str] | None = None
     match_expressions: tuple[LabelRequirement, ...] | None = None
 
     @property
     def is_empty(self) -> bool:
-        """True when it names no label. What that means depends on who reads it: everything, or nothing."""
+        """True when it names no label. Depending on the kind of object, that selects everything or nothing."""
         return not self.match_labels and not self.match_expressions
 
     def matches(self, labels: dict[str, str]) -> bool:
-        """True when all its requirements hold. An operator that nobody knows matches nothing."""
+        """True when all its requirements hold. An unknown operator matches nothing."""
         named = all(labels.get(key) == value for key, value in (self.match_labels or {}).items())
         return named and all(_holds(one, labels) for one in self.match_expressions or ())
 

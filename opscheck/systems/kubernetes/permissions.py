@@ -16,10 +16,10 @@ _Manifest = dict[str, Any]
 
 def render(target: KubernetesTarget, permissions: Iterable[Permission]) -> str:
     """
-    YAML with a service account in the target's namespace, and for it a role in each namespace that is looked at.
+    YAML with a service account in the target's namespace, and a role for it in each namespace of the policy.
 
-    What looks at all namespaces, or at nodes, which belong to none, is in a cluster role; what that grants is not
-    granted again. Every rule names one verb, so that no pair of resource and verb is granted that nobody asked for.
+    Rules for all namespaces, or for nodes, which have none, are in a cluster role and are not repeated in roles. Every
+    rule names one verb, so that only needed pairs of resource and verb are granted.
     """
     rules = dict.fromkeys(one for one in permissions if isinstance(one, KubernetesRule))
     everywhere = [rule for rule in rules if rule.namespace is None]
@@ -37,7 +37,7 @@ def render(target: KubernetesTarget, permissions: Iterable[Permission]) -> str:
 
 
 def _warnings(manifest: _Manifest) -> str:
-    """A comment for each rule of a role that allows more than it says."""
+    """A comment for each rule of a role that allows more than its text shows."""
     each = [
         KubernetesRule(rule["apiGroups"][0], resource, rule["verbs"][0])
         for rule in manifest.get("rules", ())
@@ -47,7 +47,7 @@ def _warnings(manifest: _Manifest) -> str:
 
 
 def _grant(rules: list[KubernetesRule], namespace: str | None, home: str) -> Iterator[_Manifest]:
-    """A role with these rules and its binding to the service account; nothing where there are no rules."""
+    """A role with these rules and its binding to the service account; nothing without rules."""
     if not rules:
         return
     resources: dict[tuple[str, str], list[str]] = {}

@@ -16,10 +16,10 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class PodGroup:
-    """The pods of one workload; one that nobody controls is a group by itself."""
+    """The pods of one workload; a pod without an owner is a group by itself."""
 
     owner: str
-    """`deployment/api`; empty where nobody controls the pod."""
+    """`deployment/api`; empty for a pod without an owner."""
     pods: tuple[Pod, ...]
 
     @property
@@ -31,18 +31,18 @@ class PodGroup:
         return self.owner.startswith(("job/", "cronjob/"))
 
     def named(self, pods: Iterable[Pod]) -> str:
-        """Which of its pods these are: `in 2 of 5 pods: web-1, web-2`."""
+        """These pods in words: `in 2 of 5 pods: web-1, web-2`."""
         names = sorted({pod.name for pod in pods})
         return f"in {len(names)} of {counted(len(self.pods), 'pod')}: {some(names, _NAMED)}"
 
 
 def in_force(pods: Iterable[Pod]) -> tuple[Pod, ...]:
-    """Those whose template matters now: neither done nor on their way out."""
+    """The pods that have neither ended nor terminate."""
     return tuple(pod for pod in pods if not pod.is_terminating and not pod.has_ended)
 
 
 def by_workload(pods: Iterable[Pod]) -> tuple[PodGroup, ...]:
-    """The pods by their workloads, in the order of namespaces and names."""
+    """The pods grouped by workload, sorted by namespace and name."""
     found: dict[tuple[str, str, str], list[Pod]] = {}
     for pod in sorted(pods, key=lambda pod: (pod.namespace, pod.name)):
         owner = pod.top_owner
@@ -51,12 +51,12 @@ def by_workload(pods: Iterable[Pod]) -> tuple[PodGroup, ...]:
 
 
 def judged_containers(pod: Pod, ignored: Sequence[str]) -> Iterator[Reported]:
-    """Its containers without those whose name matches one of the globs."""
+    """Its containers, except those whose name matches one of the globs."""
     for container in containers(pod):
         if not any(fnmatchcase(container.name, glob) for glob in ignored):
             yield container
 
 
 def nothing_judged() -> Problem:
-    """Why an expectation that leaves out every container is not kept."""
-    return cannot_tell("the selected pods have no container that is judged", "correct `ignore_containers`")
+    """The problem of an expectation that leaves out every container."""
+    return cannot_tell("every container of the selected pods is ignored", "correct `ignore_containers`")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from opscheck.core.remedy import Remedy
+from opscheck.core.words import counted
 from opscheck.systems.kubernetes.containers import OUT_OF_MEMORY, Reported, containers
 from opscheck.systems.kubernetes.pods import (
     NODE_LOST,
@@ -19,10 +20,10 @@ from opscheck.systems.kubernetes.pods import (
 from opscheck.systems.kubernetes.words import lasting, latest, longer_than, message, messages, span
 
 TOMBSTONE_COUNTS_FOR = timedelta(hours=1)
-"""A failed pod whose controller has replaced it stays until it is collected, days later; it is news this long."""
+"""A failed pod that was replaced stays until it is collected, days later; it is reported for this long."""
 WAITING_COUNTS_AFTER = timedelta(hours=1)
-"""A pod of a job need not be ready, but a container of it that waits this long for whatever reason does not work."""
-# A node that was shut down in an orderly way leaves these behind (kubernetes/kubernetes#113278).
+"""A pod of a job need not be ready, but a container that waits this long, for any reason, does not work."""
+# A graceful shutdown of a node leaves these reasons behind (kubernetes/kubernetes#113278).
 _SHUT_DOWN = {"Terminated", "Shutdown", "NodeShutdown"}
 
 
@@ -53,7 +54,7 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class PodFault:
-    """What is wrong with one pod."""
+    """The fault of one pod."""
 
     kind: FaultKind
     pod: Pod
@@ -63,7 +64,7 @@ class PodFault:
     container: Reported | None = None
     evidence: tuple[str, ...] = ()
     alike: tuple["PodFault", ...] = ()
-    """Where it stands for several pods with the same fault: that of each of them, its own first."""
+    """The faults of all pods that it represents, its own first; empty for a single pod."""
 
     @property
     def out_of_memory(self) -> bool:
@@ -73,32 +74,32 @@ class PodFault:
 
     @property
     def remedy(self) -> Remedy:
-        """What fits it, whatever controls the pod."""
+        """Its remedy, independent of the pod's owner."""
         if self.kind is FaultKind.NODE_LOST and not self.pod.node:
             return POD_REPORT
         return _REMEDIES.get(self.kind, POD_REPORT)
 
     @property
     def facts(self) -> dict[str, str]:
-        """The values that commands about it name."""
+        """The values for commands about it."""
         return self.pod.facts | ({"container": self.container.name} if self.container else {})
 
 
 def fault_of(pod: Pod, now: datetime, grace: float) -> PodFault | None:
     """
-    What is wrong with `pod`, None when it is well, is done, or is still within its `grace` seconds.
+    The fault of `pod`; None when it is healthy, complete, or still within its `grace` seconds.
 
-    Restarts are apart: how many are too many is a limit of its own.
+    Restarts are judged separately, by a limit of their own.
     """
     return next(_faults(pod, now, grace), None)
 
 
 def _faults(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     if pod.is_terminating:
-        # A pod that goes is allowed to be anything but there for ever.
+        # A terminating pod may have any state, but it must disappear.
         yield from _stuck(pod, now, grace)
     elif pod.phase == "Succeeded":
-        # Before any look at its containers: a sidecar that was killed at the end leaves an exit code behind.
+        # Before its containers are inspected: a sidecar that was killed at the end leaves an exit code.
         return
     elif pod.phase == "Failed":
         yield from _failed(pod, now)
@@ -109,11 +110,11 @@ def _faults(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     elif not pod.is_ready or pod.has_restarted:
         for container in containers(pod):
             yield from _in_container(container, pod, now, grace)
-        yield from _waiting_for_ever(pod, now, grace) if pod.is_of_job else _unready(pod, now, grace)
+        yield from _waiting_forever(pod, now, grace) if pod.is_of_job else _unready(pod, now, grace)
 
 
 def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
-    # deletionTimestamp is when the grace period ends, not when somebody deleted the pod.
+    # deletionTimestamp is the end of the grace period, not the time of the deletion.
     deadline = pod.deletion_due
     if deadline is None or not longer_than(grace, deadline, now):
         return
@@ -121,20 +122,20 @@ def _stuck(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     evidence += _disrupted(pod)
     if _node_is_lost(pod):
         kind = FaultKind.NODE_LOST
-        evidence.append(f"its node {pod.node} does not report, so nobody can confirm that it stopped")
-    observed = f"still there {span(deadline, now)} after its deletion was due"
-    yield PodFault(kind, pod, observed, "gone once it is deleted", deadline, evidence=tuple(evidence))
+        evidence.append(f"node {pod.node} does not report, so the stop of the pod is not confirmed")
+    observed = f"not removed {span(deadline, now)} after its deletion was due"
+    yield PodFault(kind, pod, observed, "removed after its deletion", deadline, evidence=tuple(evidence))
 
 
 def _disrupted(pod: Pod) -> Iterator[str]:
-    """Who ended it, where that was no person: the eviction of a node, the scheduler, the garbage collector."""
+    """The component that ended it: the eviction of a node, the scheduler, the garbage collector."""
     target = pod.condition("DisruptionTarget", "True")
     if target is not None and (said := message(target.message)):
         yield f"{target.reason or 'DisruptionTarget'}: {said}"
 
 
 def _failed(pod: Pod, now: datetime) -> Iterator[PodFault]:
-    # The pods of a job fail one after the other until one succeeds: whether that is bad is the job's to say.
+    # The pods of a job fail one after the other until one succeeds: the job's own condition decides.
     if pod.is_of_job:
         return
     at, reason = _failed_at(pod), (pod.status and pod.status.reason) or "Failed"
@@ -160,9 +161,9 @@ def _node_is_lost(pod: Pod) -> bool:
 
 def _is_forsaken(pod: Pod) -> bool:
     """
-    True when its node stopped reporting: its containers are still ready on paper, and the pod is not.
+    True when its node stopped reporting: its containers are still reported as ready, and the pod is not.
 
-    Nobody but the node controller leaves a pod so, which gives no reason; the kubelet always gives one.
+    Only the node controller leaves this state, without a reason; the kubelet always sets one.
     """
     ready, reports = pod.condition("Ready", "False"), (pod.status and pod.status.container_statuses) or ()
     if ready is None or ready.reason or not reports:
@@ -175,7 +176,7 @@ def _lost(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     since = (ready and ready.last_transition_time) or pod.started
     if longer_than(grace, since, now):
         state = "unknown" if pod.phase == "Unknown" else "not ready"
-        observed = f"{state}{lasting(since, now)}: its node {pod.node} does not report"
+        observed = f"{state}{lasting(since, now)}: node {pod.node} does not report"
         yield PodFault(FaultKind.NODE_LOST, pod, observed, "on a node that reports", since)
 
 
@@ -189,11 +190,11 @@ def _is_unscheduled(pod: Pod) -> bool:
 def _unscheduled(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
     scheduled = pod.condition("PodScheduled")
     if scheduled is not None and scheduled.reason == "SchedulingGated":
-        return  # somebody holds it back on purpose, such as a queue
+        return  # held back on purpose, for example by a queue
     since = (scheduled and scheduled.last_transition_time) or pod.created
     if longer_than(grace, since, now):
-        said = messages(scheduled.message if scheduled else "no scheduler has looked at it")
-        observed = f"on no node{lasting(since, now)} ({(scheduled and scheduled.reason) or 'Pending'})"
+        said = messages(scheduled.message if scheduled else "no scheduler has processed it")
+        observed = f"not scheduled{lasting(since, now)} ({(scheduled and scheduled.reason) or 'Pending'})"
         yield PodFault(FaultKind.UNSCHEDULED, pod, observed, "scheduled on a node", since, evidence=said)
 
 
@@ -209,12 +210,12 @@ def _in_container(container: Reported, pod: Pod, now: datetime, grace: float) ->
 
 
 def _crashes(container: Reported, pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
-    # While a pod starts, its containers may crash until what they wait for is there.
+    # While a pod starts, its containers may crash until their dependencies are available.
     if not longer_than(grace, pod.started, now):
         return
     ended, waiting = container.last_end, container.state.waiting
     end = container.described(ended, now)
-    observed = f"container {container.name} crashes in a loop: {end}, {container.restarts} restarts"
+    observed = f"container {container.name} crashes in a loop: {end}, {counted(container.restarts, 'restart')}"
     since = (ended and ended.finished_at) or pod.not_ready_since
     said = messages(ended and ended.message, waiting and waiting.message)
     yield PodFault(FaultKind.CRASH, pod, observed, "running and ready", since, container, said)
@@ -226,15 +227,15 @@ def _unready(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
         return
     ready = pod.condition("Ready")
     behind = next((container for container in containers(pod) if _holds_up(container)), None)
-    told = [f"container {behind.name} {_how(behind)}"] if behind else []
-    told += [message(ready.message)] if ready and ready.reason == "ReadinessGatesNotReady" else []
-    observed = f"not ready{lasting(since, now)}" + (f": {'; '.join(told)}" if told else "")
+    reasons = [f"container {behind.name} {_how(behind)}"] if behind else []
+    reasons += [message(ready.message)] if ready and ready.reason == "ReadinessGatesNotReady" else []
+    observed = f"not ready{lasting(since, now)}" + (f": {'; '.join(reasons)}" if reasons else "")
     said = messages(ready and ready.message)
     yield PodFault(FaultKind.UNREADY, pod, observed, "running and ready", since, behind, said)
 
 
-def _waiting_for_ever(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
-    # A pod of a job works and need not serve; how long it may take is the job's to say. One that waits does not work.
+def _waiting_forever(pod: Pod, now: datetime, grace: float) -> Iterator[PodFault]:
+    # A pod of a job need not be ready, and its duration is judged with the job. But one that waits does not work.
     since, all_of_it = pod.not_ready_since, tuple(containers(pod))
     waits = next((one for one in all_of_it if one.waiting_reason and not one.last_end), None)
     works = any(one.state.running for one in all_of_it)
@@ -257,5 +258,5 @@ def _how(container: Reported) -> str:
     if container.state.running is None:
         return "does not run"
     if container.init:
-        return "is an init container that still runs"
+        return "is an init container and still runs"
     return "runs, but its startup probe fails" if container.status.started is False else "runs, but is not ready"

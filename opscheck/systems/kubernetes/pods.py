@@ -1,4 +1,4 @@
-"""Pods: what is read of them, and what can be expected of them."""
+"""Pods: the fields that are read, and the expectation."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -17,7 +17,7 @@ from opscheck.systems.kubernetes.scope import OfKind, Window, kubectl, missing_r
 
 @final
 class Resources(Part, frozen=True):
-    """What a container or a pod may use."""
+    """Requests and limits of a container or a pod."""
 
     requests: Quantities | None = None
     limits: Quantities | None = None
@@ -28,13 +28,13 @@ class Container(Part, frozen=True):
     name: str | None = None
     image: str | None = None
     restart_policy: str | None = None
-    """`Always` on an init container makes it a native sidecar, which runs beside the others."""
+    """`Always` on an init container makes it a native sidecar, which runs next to the others."""
     resources: Resources | None = None
 
 
 @final
 class ClaimReference(Part, frozen=True):
-    """Which claim a volume of a pod is."""
+    """The claim of a pod's volume."""
 
     claim_name: str | None = None
     read_only: bool | None = None
@@ -42,12 +42,12 @@ class ClaimReference(Part, frozen=True):
 
 @final
 class Volume(Part, frozen=True):
-    """One volume of a pod. Of the many kinds only claims are read."""
+    """One volume of a pod. Only claims are read."""
 
     name: str | None = None
     persistent_volume_claim: ClaimReference | None = None
     ephemeral: Anything | None = None
-    """Says that its claim is made for the pod, and named `<pod>-<volume>`."""
+    """Set when its claim is created for the pod, with the name `<pod>-<volume>`."""
 
 
 @final
@@ -58,14 +58,14 @@ class PodSpec(Part, frozen=True):
     init_containers: tuple[Container, ...] | None = None
     volumes: tuple[Volume, ...] | None = None
     overhead: Quantities | None = None
-    """What the runtime class needs beside the containers; the scheduler counts it as requested."""
+    """Resources of the runtime class; the scheduler adds them to the requests."""
     resources: Resources | None = None
     """Requests and limits for the pod as a whole (Kubernetes 1.32 and later)."""
 
 
 @final
 class Waiting(Part, frozen=True):
-    """Why a container does not run yet, or not again."""
+    """The reason why a container does not run yet, or not again."""
 
     reason: str | None = None
     message: str | None = None
@@ -73,7 +73,7 @@ class Waiting(Part, frozen=True):
 
 @final
 class Running(Part, frozen=True):
-    """Since when a container runs."""
+    """The start of a running container."""
 
     started_at: Timestamp | None = None
 
@@ -99,22 +99,22 @@ class ContainerState(Part, frozen=True):
 
 @final
 class ContainerStatus(Part, frozen=True):
-    """What the kubelet reports of one container."""
+    """The status of one container, from the kubelet."""
 
     name: str | None = None
     image: str | None = None
-    """What the node calls the image; it may be another tag of the same one, or a bare digest."""
+    """The node's name for the image; it may be another tag of the same one, or a bare digest."""
     image_id: str | None = msgspec.field(name="imageID", default=None)
-    """What it runs, by digest, such as `registry.example.com/app@sha256:...`."""
+    """The running image by digest, such as `registry.example.com/app@sha256:...`."""
     ready: bool | None = None
     started: bool | None = None
     restart_count: int | None = None
-    """Since the pod was made; there is no counter for a window."""
+    """Counted since the pod was created; Kubernetes has no counter for a window."""
     state: ContainerState | None = None
     last_state: ContainerState | None = None
-    """Only the very last termination; the ones before are forgotten."""
+    """Only the last termination; earlier ones are dropped."""
     resources: Resources | None = None
-    """What is in force. After a resize in place it differs from the spec."""
+    """The values in force. After a resize in place they differ from the spec."""
 
 
 @final
@@ -135,12 +135,12 @@ class Pod(KubernetesObject, frozen=True):
 
     @property
     def node(self) -> str:
-        """The node it is on; empty before one took it."""
+        """Its node; empty before it is scheduled."""
         return (self.spec and self.spec.node_name) or ""
 
     @property
     def started(self) -> datetime | None:
-        """When a node took it; when it was made, where that is not known."""
+        """The time when its node accepted it, else of its creation."""
         return (self.status and self.status.start_time) or self.created
 
     @property
@@ -150,7 +150,7 @@ class Pod(KubernetesObject, frozen=True):
 
     @property
     def has_ended(self) -> bool:
-        """True when its containers have ended for good, well or badly."""
+        """True when its containers have ended and will not restart."""
         return self.phase in {"Succeeded", "Failed"}
 
     def condition(self, kind: str, status: str | None = None) -> Condition | None:
@@ -175,55 +175,55 @@ class Pod(KubernetesObject, frozen=True):
 
     @property
     def has_restarted(self) -> bool:
-        """True when any of its containers has; of thousands of pods few have, and the others are soon judged."""
+        """True when any of its containers has restarted; most pods have not, and are then judged quickly."""
         return any(report.restart_count for report in self.reports)
 
     @property
     def reports(self) -> tuple[ContainerStatus, ...]:
-        """What the kubelet reports of its containers, init containers too."""
+        """The statuses of its containers from the kubelet, init containers too."""
         status = self.status or PodStatus()
         return (*(status.container_statuses or ()), *(status.init_container_statuses or ()))
 
 
 class ListPods(ListObjects[Pod], name="kubernetes.pods", resource="pods"):
-    """Every pod there."""
+    """Lists pods."""
 
 
 POD_FACTS = {
     "pod": "the pod's name",
-    "container": "the container that is to blame",
-    "owner": "what controls the pod, such as deployment/api",
-    "node": "the node the pod is on",
+    "container": "the container at fault",
+    "owner": "the owner of the pod, such as deployment/api",
+    "node": "the pod's node",
 }
 
 MISSING_PODS = missing_remedy("deployments,statefulsets,daemonsets,pods")
 
-POD_REPORT = kubectl("See what the pod reports, and fix that", "describe pod {{ pod }}")
+POD_REPORT = kubectl("Read the pod's status and events, and fix the cause", "describe pod {{ pod }}")
 POD_CRASHED = kubectl(
-    "See how the container ended, and fix the cause",
+    "Find out why the container ended, and fix the cause",
     "describe pod {{ pod }}",
     "logs {{ pod }} -c {{ container }} --previous --tail=100",
 )
 POD_UNREADY = kubectl(
-    "See what keeps the pod from being ready", "describe pod {{ pod }}", "logs {{ pod }} --all-containers --tail=100"
+    "Find out why the pod is not ready", "describe pod {{ pod }}", "logs {{ pod }} --all-containers --tail=100"
 )
 POD_UNSCHEDULED = kubectl(
-    "Make room on a node, or let the pod run on other nodes",
+    "Free resources on a node, or allow the pod on other nodes",
     "describe pod {{ pod }}",
-    "describe nodes | grep -A 8 'Allocated resources'  # is there room for {{ pod }}?",
+    "describe nodes | grep -A 8 'Allocated resources'  # look for room for {{ pod }}",
 )
-NODE_LOST = kubectl("See why the node does not report", "describe pod {{ pod }}", "describe node {{ node }}")
+NODE_LOST = kubectl("Find out why the node does not report", "describe pod {{ pod }}", "describe node {{ node }}")
 POD_STUCK = kubectl(
-    "See what keeps the pod from being deleted",
+    "Find out what delays the deletion of the pod",
     "describe pod {{ pod }}",
     "get pod {{ pod }} -o jsonpath='{.metadata.finalizers}'",
 )
 POD_REMEDIES = (POD_REPORT, POD_CRASHED, POD_UNREADY, POD_UNSCHEDULED, POD_STUCK, NODE_LOST)
-"""Those of the faults of a pod, whatever controls it."""
+"""The remedies for faults of a pod, independent of its owner."""
 ROLL_BACK = kubectl(
     "Roll back, if the rollout is the cause",
     "rollout history {{ owner }}",
-    "rollout undo {{ owner }}  # if it began with the last rollout",
+    "rollout undo {{ owner }}  # if the last rollout is the cause",
 )
 RESTART = kubectl("Restart the workload", "rollout restart {{ owner }}")
 FORMER_POD_FACTS = {
@@ -236,33 +236,33 @@ FORMER_POD_FACTS = {
     "unready_rollout": Former("owner", RESTART),
 }
 MORE_MEMORY = kubectl(
-    "Raise the memory limit, or find out what takes the memory",
+    "Raise the memory limit, or find out what uses the memory",
     "set resources {{ owner }} -c {{ container }} --limits=memory={{ doubled_memory }}",
 )
 POD_FAILED = kubectl(
-    "See why the pod failed, then delete it",
+    "Find out why the pod failed, then delete it",
     "describe pod {{ pod }}",
-    "delete pod {{ pod }}  # it holds no work any more",
+    "delete pod {{ pod }}  # it has ended",
 )
 
 
 class RestartLimit(BaseModel):
-    """How often the containers of one pod may restart."""
+    """Limit of the restarts of one pod's containers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     at_most: Count
-    """The largest number of restarts that is all right."""
+    """Maximum number of restarts."""
     within: Window
-    """How far back restarts count."""
+    """The time in which restarts count."""
 
 
 class PodsHealthy(OfKind, check="kubernetes.pods"):
     """
     Enough selected pods are running and ready, or have completed as designed.
 
-    The state of each container gives the reason: waiting, exit code, probe, restarts within a window. A pod that is
-    younger than `grace` may still be starting.
+    The state of each container gives the reason: waiting, exit code, probe, restarts within a window. A pod younger
+    than `grace` may still be starting.
     """
 
     explains_others: ClassVar[bool] = True
@@ -275,19 +275,19 @@ class PodsHealthy(OfKind, check="kubernetes.pods"):
     )
 
     min_matches: PositiveCount = 1
-    """How many pods must be there at least. Pods that end, failed or completed, and pods of jobs do not count."""
+    """Minimum number of selected pods. Failed, completed and terminating pods, and pods of jobs, do not count."""
     count_completed: bool = False
-    """Let completed pods and the pods of jobs count as matches too, for a selection that is meant to end."""
+    """Count completed pods and pods of jobs too, for a selection of pods that end."""
     restarts: RestartLimit | None = None
-    """How often the containers of one pod may restart."""
+    """Maximum number of restarts of one pod's containers."""
     no_oom_kill_within: Window | None = None
     """
-    How far back no container may have been killed for memory, also where it runs again; not looked at by default.
+    Time in which no container may have been OOM-killed, even if it runs again; by default this is not judged.
 
-    Kubernetes keeps the last end of a container only, so that a kill before that one is gone.
+    Kubernetes keeps only the last termination of a container, so earlier kills are not visible.
     """
     grace: Duration = Duration.parse("15m")
-    """How long a pod may take to start, to become ready again, or to go, before that is a violation."""
+    """Maximum time in which a pod may start, be not ready, or terminate."""
 
     def queries(self) -> Iterable[Query[Any]]:
         return self.lists(ListPods)

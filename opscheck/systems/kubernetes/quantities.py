@@ -1,4 +1,4 @@
-"""Kubernetes quantities, such as `250m` and `512Mi`, without rounding, and what pods request of a node."""
+"""Kubernetes quantities, such as `250m` and `512Mi`, without rounding, and the requests of pods."""
 
 import re
 from collections.abc import Iterable
@@ -15,18 +15,18 @@ _LONGEST = 64
 
 
 def parse_quantity(text: str) -> Fraction:
-    """The number that `text` stands for, in cores or bytes. Raises ValueError."""
+    """The value of `text`, in cores or bytes. Raises ValueError."""
     match = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
-        raise ValueError(f"{text[:_LONGEST]!r} is no quantity; one is 250m, 2 or 512Mi")
-    # `1E` is an exa and `1E3` a thousand: an E with digits behind it is an exponent.
+        raise ValueError(f"invalid quantity {text[:_LONGEST]!r}: write it as 250m, 2 or 512Mi")
+    # `1E` is an exa and `1E3` a thousand: an E followed by digits is an exponent.
     unit = match["unit"] or ""
     factor = _UNITS.get(unit) or (Fraction(10) ** int(unit[1:]) if unit else Fraction(1))
     return Fraction(match["number"]) * factor
 
 
 def doubled(text: str) -> str | None:
-    """Twice a quantity, written with the same unit; None for what is no quantity."""
+    """Twice a quantity, with the same unit; None for an invalid one."""
     match = _QUANTITY.fullmatch(text)
     if match is None:
         return None
@@ -39,17 +39,16 @@ _NONE = Fraction(0)
 
 
 def holds_its_node(pod: Pod) -> bool:
-    """True for a pod that takes room on a node; a terminating one does until its containers have ended."""
+    """True for a pod that uses resources of a node; a terminating one does until its containers have ended."""
     return bool(pod.node) and not pod.has_ended
 
 
 def requested(pod: Pod, resource: str) -> Fraction:
     """
-    What the scheduler keeps free for `pod`, in cores or bytes. Raises ValueError for what is no quantity.
+    The amount that the scheduler reserves for `pod`, in cores or bytes. Raises ValueError for an invalid quantity.
 
-    That is what it needs while its containers and sidecars run together, or while its hungriest init container runs
-    beside the sidecars that were started before, whichever is more; or what it asks for as a whole, where it does.
-    To each the overhead of its runtime class is added.
+    It is the larger of two sums: all containers with sidecars, or the largest init container with the sidecars that
+    were started before it. A request of the pod as a whole replaces both. The overhead of its runtime class is added.
     """
     if pod.spec is None:
         return _NONE
@@ -78,7 +77,7 @@ def _of_containers(pod: Pod, resource: str) -> Fraction:
 
 
 def _of_container(container: Container, report: ContainerStatus | None, resource: str, refused: bool) -> Fraction:
-    # While a resize in place is on its way, the scheduler counts the larger of what is asked and what is in force.
+    # During a resize in place, the scheduler counts the larger of the requested and the current value.
     asked = _amount(container.resources and container.resources.requests, resource)
     in_force = _amount(report and report.resources and report.resources.requests, resource)
     if refused and in_force is not None:

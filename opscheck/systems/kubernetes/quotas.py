@@ -1,4 +1,4 @@
-"""Quotas: what is read of them, and what can be expected of them."""
+"""Quotas: the fields that are read, and the expectation."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, final
@@ -35,7 +35,7 @@ class QuotaSpec(Part, frozen=True):
 
 @final
 class QuotaStatus(Part, frozen=True):
-    """What is enforced, and how much of it is taken."""
+    """The enforced limits, and the used amounts."""
 
     hard: Quantities | None = None
     used: Quantities | None = None
@@ -60,23 +60,23 @@ class ResourceQuota(KubernetesObject, frozen=True):
 
 
 class ListQuotas(ListObjects[ResourceQuota], name="kubernetes.quotas", resource="resourcequotas"):
-    """Every quota there."""
+    """Lists quotas."""
 
 
-_WHO_TAKES_IT = "See who takes it; remove what is not needed, or raise the quota"
+_FIND_USERS = "Find the objects that use it; delete unneeded ones, or raise the quota"
 COUNTED = kubectl(
-    _WHO_TAKES_IT,
+    _FIND_USERS,
     "describe quota {{ quota }}",
     "get {{ counted }} --sort-by=.metadata.creationTimestamp",
     "edit quota {{ quota }}  # if the cluster has room for more",
 )
 CONSUMED = kubectl(
-    _WHO_TAKES_IT,
+    _FIND_USERS,
     "describe quota {{ quota }}",
     "get pods -o custom-columns={{ columns }}",
     "edit quota {{ quota }}  # if the cluster has room for more",
 )
-NOT_COUNTED = kubectl("See why kube-controller-manager does not count it", "describe quota {{ quota }}")
+NOT_COUNTED = kubectl("Find out why kube-controller-manager does not count it", "describe quota {{ quota }}")
 MISSING = missing_remedy("quota")
 
 
@@ -84,24 +84,24 @@ class Quotas(OfKind, check="kubernetes.quotas"):
     """
     Every selected resource quota has room for more.
 
-    The used amount is compared with the hard limit of each resource, as the quota controller counts them. A quota that
-    was not counted within `grace` is a violation; one with an outdated status is unknown.
+    The used amount is compared with the hard limit of each resource, as counted by the quota controller. A quota that
+    is not counted within `grace` is a violation; one with an outdated status is unknown.
     """
 
     explains_others: ClassVar[bool] = True
     remedies = (COUNTED, CONSUMED, NOT_COUNTED, MISSING)
     fact_names = OfKind.fact_names | {
         "quota": "the quota",
-        "counted": "the kind of object whose number is short, such as pods or jobs.batch",
-        "columns": "columns for kubectl that show what each pod takes of the resource",
+        "counted": "the counted kind of object, such as pods or jobs.batch",
+        "columns": "columns for kubectl that show the amount of each pod",
     }
 
     used: Graded[Percentage]
     """
-    How much of each resource may be used, of what the quota grants.
+    Maximum used share of each resource of the quota.
 
-    A full one uses 100%, which `100%` allows and `99%` does not. To use more than all, as after a quota was lowered,
-    is always a violation. What a quota forbids, with 0, is left out.
+    A full quota uses 100%, which `100%` allows and `99%` does not. More than 100%, as after a quota was lowered, is
+    always a violation. Resources that a quota forbids, with 0, are left out.
     """
     resources: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] = ("*",)
     """Only resources whose name matches one of these, such as `limits.*` or `count/jobs.batch`."""

@@ -1,4 +1,4 @@
-"""What can be expected of the resources that containers request."""
+"""The expectation of resource requests and limits."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
@@ -20,22 +20,22 @@ Setting = Literal[
 ]
 
 
-_USE = "top pod {{ pod }} --containers  # what they use now"
+_USE = "top pod {{ pod }} --containers  # their current usage"
 _DEFAULTS = "get limitranges -o yaml  # the defaults for containers such as {{ container }}"
 _SET = (
     "set resources {{ owner }} -c {{ container }} --requests=cpu=100m,memory=128Mi --limits=memory=256Mi"
-    "  # with numbers of its own"
+    "  # with values that fit it"
 )
-SET_IN_SPEC = kubectl("Set what they use, with some room, where the pods are defined", _USE, _DEFAULTS)
-SET_IN_CLUSTER = kubectl("Set what they use, with some room, where the workload is defined", _USE, _SET, _DEFAULTS)
+SET_IN_SPEC = kubectl("Set their usage plus headroom where the pods are defined", _USE, _DEFAULTS)
+SET_IN_CLUSTER = kubectl("Set their usage plus headroom where the workload is defined", _USE, _SET, _DEFAULTS)
 
 
 class ResourcesSet(Matched, check="kubernetes.resources"):
     """
     Every container of the selected pods has resource requests and limits.
 
-    They are read from the pods as the API server stored them, so the defaults of the namespace count. `require` names
-    what must be set. Static pods of nodes are left out.
+    They are read from the pods as stored by the API server, so the defaults of the namespace count. `require` names
+    the required settings. Static pods of nodes are left out.
     """
 
     reads_events = False
@@ -52,14 +52,14 @@ class ResourcesSet(Matched, check="kubernetes.resources"):
         "limits.memory",
     )
     """
-    What each container must set. A limit for CPU is not among the defaults: leaving it out is often deliberate.
+    Settings that each container must have. The default has no CPU limit: leaving it out is often deliberate.
 
-    What the pod sets as a whole counts for each of its containers. A quantity of 0 sets nothing.
+    Settings of the pod as a whole count for each of its containers. A quantity of 0 counts as not set.
     """
     init_containers: bool = False
-    """Judge init containers too, which run for a moment; native sidecars are always judged."""
+    """Judge init containers too; native sidecars are always judged."""
     ignore_containers: tuple[Glob, ...] = ()
-    """Containers that others put into the pods, such as `istio-*`: they are not judged."""
+    """Injected containers, such as `istio-*`, that are not judged."""
 
     def queries(self) -> Iterable[Query[Any]]:
         return self.lists(ListPods)

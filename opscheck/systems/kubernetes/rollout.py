@@ -1,4 +1,4 @@
-"""Rollouts of deployments, stateful sets and daemon sets: what is expected, and how far each workload is."""
+"""Rollouts of deployments, stateful sets and daemon sets: the expectation, and the gaps of a workload."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
@@ -24,29 +24,29 @@ _LISTS: dict[Kind, type[ListObjects[Any]]] = {
     "statefulsets": ListStatefulSets,
     "daemonsets": ListDaemonSets,
 }
-STATUS = kubectl("See how far the rollout is", "rollout status {{ owner }} --watch=false", "describe {{ owner }}")
-REPORT = kubectl("See what the workload reports", "describe {{ owner }}")
+STATUS = kubectl("Check the rollout's progress", "rollout status {{ owner }} --watch=false", "describe {{ owner }}")
+REPORT = kubectl("Read the workload's status and events", "describe {{ owner }}")
 DELETE_BLOCKING = kubectl(
-    "Delete the pod that the others wait for, once the workload is rolled back",
-    "delete pod {{ pod }}  # after the undo: what is broken and not ready is not replaced by itself",
+    "Delete the pod that blocks the others, after the rollback",
+    "delete pod {{ pod }}  # after the undo: the controller does not replace a broken pod",
 )
 RESUME = kubectl("Resume the rollout", "rollout resume {{ owner }}")
-QUOTA = kubectl("Make room in the quota, or raise it", "describe quota  # which one is used up by {{ owner }}?")
+QUOTA = kubectl("Free space in the quota, or raise it", "describe quota  # find the full one that blocks {{ owner }}")
 FEWER_PODS = kubectl(
     "Otherwise run as many pods as the quota allows",
-    "scale {{ owner }} --replicas={{ fitting }}  # if the quota is to stay",
+    "scale {{ owner }} --replicas={{ fitting }}  # if the quota stays",
 )
 REFUSED = kubectl(
-    "See what refuses the pods, and change that or the workload",
-    "get events --field-selector=reason=FailedCreate  # what refuses the pods of {{ owner }}?",
+    "Find out what refuses the pods, and correct it or the workload",
+    "get events --field-selector=reason=FailedCreate  # look for pods of {{ owner }}",
 )
 MISPLACED = kubectl(
-    "See which pods are on the wrong nodes",
-    "get pods -o wide  # which pods of {{ owner }} are on nodes that it does not mean?",
+    "Find the pods on the wrong nodes",
+    "get pods -o wide  # look for pods of {{ owner }} on unselected nodes",
 )
 UNSEEN = kubectl(
-    "See whether kube-controller-manager works",
-    "get lease kube-controller-manager -n kube-system  # does anybody look at {{ owner }}?",
+    "Check that kube-controller-manager works",
+    "get lease kube-controller-manager -n kube-system  # the controller of {{ owner }} renews it",
 )
 MISSING_WORKLOADS = missing_remedy("deployments,statefulsets,daemonsets")
 
@@ -56,7 +56,7 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
     Every selected workload is rolled out: all pods are updated and available.
 
     The observed generation, updated and available pods and the Progressing condition are compared, by kind and update
-    strategy. A rollout that is younger than `grace` may still be in progress.
+    strategy. A rollout younger than `grace` may still be in progress.
     """
 
     explains_others = True
@@ -78,7 +78,7 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
     fact_names = (
         OfKind.fact_names
         | POD_FACTS
-        | {"owner": "the workload, such as deployment/api", "fitting": "how many of its pods there are now"}
+        | {"owner": "the workload, such as deployment/api", "fitting": "the number of its pods"}
     )
     former_fact_names = (
         OfKind.former_fact_names
@@ -96,21 +96,21 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
     )
 
     workloads: Kinds = get_args(Kind)
-    """Which kinds to look at: `deployments`, `statefulsets`, `daemonsets`; all three by default."""
+    """The kinds of workloads: `deployments`, `statefulsets`, `daemonsets`; all three by default."""
     while_serving: Severity | None = None
     """
-    How bad it is while enough pods serve all the same, as the old version does when a new one fails to start.
+    Severity while enough pods serve, as the old version does when a new one fails to start.
 
-    One step milder than `severity` by default. Enough is what a deployment itself reports as `Available`; of the
-    others, and of a deployment that reports nothing, more than half of the pods.
+    By default one step lower than `severity`. A deployment has enough pods when it reports `Available`. The other
+    kinds, and a deployment without that condition, need more than half of their pods.
     """
     allow_paused: bool = True
-    """Let deployments stay paused, as long as no change waits for them to be resumed."""
+    """Allow paused deployments without a pending change."""
     grace: Duration = Duration.parse("15m")
     """
-    How long a rollout may make no progress, or a pod may be missing, before that is a violation.
+    Maximum time in which a rollout may make no progress, or a pod may be missing.
 
-    A deployment that has exceeded its own `progressDeadlineSeconds` has failed by its own word, and is one at once.
+    A deployment that exceeds its own `progressDeadlineSeconds` is a violation immediately.
     """
 
     @model_validator(mode="after")
@@ -118,17 +118,17 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
         if self.severity and self.while_serving and self.while_serving < self.severity:
             raise PydanticCustomError(
                 "while_serving",
-                "a severity no worse than `severity` ({severity}), which is for what does not serve",
+                "a severity no higher than `severity` ({severity}), which is for workloads that do not serve",
                 {"severity": str(self.severity)},
             )
         return self
 
     @property
     def serving_severity(self) -> Severity:
-        """How bad an unfinished rollout is while enough pods serve."""
+        """The severity of an unfinished rollout while enough pods serve."""
         every = list(Severity)
-        milder = every[min(every.index(self.ungraded_severity) + 1, len(every) - 1)]
-        return self.while_serving or milder
+        lower = every[min(every.index(self.ungraded_severity) + 1, len(every) - 1)]
+        return self.while_serving or lower
 
     @property
     def called(self) -> str:
@@ -138,7 +138,7 @@ class RolloutComplete(OfKind, check="kubernetes.rollout"):
         return tuple(one for kind, lists in _LISTS.items() if kind in self.workloads for one in self.lists(lists))
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The workloads there, and the pods, which say what holds them up."""
+        """The workloads, and the pods, which show the causes."""
         return *self.workload_lists(), *self.lists(ListPods)
 
 
@@ -146,7 +146,7 @@ DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
 
 
 class Gap(Enum):
-    """What a workload lacks to be rolled out; each has its own clock and its own remedy."""
+    """A reason why a rollout is not complete; each has its own grace and remedy."""
 
     UNSEEN = auto()
     PAUSED = auto()
@@ -158,9 +158,9 @@ class Gap(Enum):
 
 
 def gaps(progress: Progress, *, allow_paused: bool) -> Iterator[Gap]:
-    """What the workload lacks to be rolled out, the first question first; nothing when it is done."""
+    """The reasons why the rollout is not complete, in the order of judging; nothing when it is complete."""
     if progress.generation > progress.observed_generation:
-        yield Gap.UNSEEN  # and what the status says is about an older spec
+        yield Gap.UNSEEN  # the status describes an older spec
         return
     if progress.paused:
         if progress.changes or not allow_paused:
@@ -178,33 +178,33 @@ def gaps(progress: Progress, *, allow_paused: bool) -> Iterator[Gap]:
 
 
 def described(progress: Progress, gap: Gap) -> tuple[str, str]:
-    """What is there, and what should be: `1 of 3 pods available`, `3 pods available`."""
-    up_to_date = "" if progress.on_delete else " up to date and"
-    complete = f"{counted(progress.wanted, 'pod')}{up_to_date} available" if progress.wanted else "no pods"
+    """Observed and expected state: `1 of 3 pods available`, `3 pods available`."""
+    updated = "" if progress.on_delete else " updated and"
+    complete = f"{counted(progress.wanted, 'pod')}{updated} available" if progress.wanted else "no pods"
     match gap:
         case Gap.UNSEEN:
-            seen = f"its controller has seen generation {progress.observed_generation} of {progress.generation}"
-            return seen, f"generation {progress.generation} is seen"
+            seen = f"controller has observed generation {progress.observed_generation} of {progress.generation}"
+            return seen, f"generation {progress.generation} observed"
         case Gap.PAUSED if progress.changes:
-            return f"paused while a change waits: {_versions(progress)}", "no change waits while it is paused"
+            return f"paused with a pending change: {_versions(progress)}", "no pending change while paused"
         case Gap.PAUSED:
             return "paused", "not paused"
         case Gap.MISPLACED:
             pods = counted(progress.misplaced, "pod")
-            return f"{pods} on nodes that should run none", "pods only on the nodes that it means"
+            return f"{pods} on unselected nodes", "pods only on selected nodes"
         case Gap.UNAVAILABLE:
             return _available(progress), complete
-    stands = f"has failed ({DEADLINE_EXCEEDED})" if gap is Gap.FAILED else "does not get on"
-    return f"its rollout {stands}: {_versions(progress)}, {_available(progress)}", complete
+    state = f"rollout failed ({DEADLINE_EXCEEDED})" if gap is Gap.FAILED else "rollout makes no progress"
+    return f"{state}: {_versions(progress)}, {_available(progress)}", complete
 
 
 def _versions(progress: Progress) -> str:
     if progress.updated < progress.to_update:
-        return f"{progress.updated} of {counted(progress.to_update, 'pod')} up to date"
+        return f"{progress.updated} of {counted(progress.to_update, 'pod')} updated"
     left = f", {counted(progress.left_over, 'pod')} of an old revision left" if progress.left_over else ""
-    return f"all up to date{left}"
+    return f"all updated{left}"
 
 
 def _available(progress: Progress) -> str:
-    # While a rollout goes on there may be more than there should be in the end.
+    # During a rollout there may be more pods than at its end.
     return f"{min(progress.available, progress.wanted)} of {counted(progress.wanted, 'pod')} available"

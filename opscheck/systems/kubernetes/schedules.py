@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 # Kubernetes reads schedules with github.com/robfig/cron/v3, which differs from the cron of Linux distributions. A
-# run at an hour that the clocks skip in spring is not made up for: it is left out. In the hour that comes twice in
-# autumn it runs twice. `*/2` in a field of days is a restriction and no star, so that the other field of days is an
-# alternative to it. 7 is no Sunday, and `?` is a star.
+# run in the hour that the clocks skip in spring is left out. In the hour that comes twice in autumn it runs twice.
+# `*/2` in a field of days is a restriction and not a star, so the other field of days is an alternative to it. 7 is
+# not a Sunday, and `?` is a star.
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _NAMES = {3: {name: at for at, name in enumerate(_MONTHS, 1)}, 4: {name: at for at, name in enumerate(_DAYS)}}
@@ -31,8 +31,8 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
 _SECONDS = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
 
 
-class UnreadableSchedule(ValueError):  # noqa: N818 - it is no error of ours
-    """A schedule or its time zone cannot be read; the text says why."""
+class UnreadableSchedule(ValueError):  # noqa: N818 - it is not an error of opscheck
+    """A schedule or its time zone cannot be read; the text has the reason."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,18 @@ class Schedule:
     """A schedule in its time zone."""
 
     text: str
-    """As the cron job has it."""
+    """The text in the cron job."""
     zone: ZoneInfo
     fields: str = ""
     """For cronsim, with a field of seconds; empty for `@every`."""
     every: timedelta | None = None
 
     def after(self, moment: datetime) -> datetime | None:
-        """The first time after `moment` that it is due; None when no date ever matches it."""
+        """The first due time after `moment`; None when no date matches."""
         try:
             if self.every is not None:
                 return moment.astimezone(UTC).replace(microsecond=0) + self.every
-            # The field of seconds keeps cronsim from making up for hours that are skipped, as distributions do.
+            # With a field of seconds, cronsim does not run skipped hours later, as distributions do.
             return next(CronSim(self.fields, moment.astimezone(self.zone))).astimezone(UTC)
         except (CronSimError, StopIteration, OverflowError):
             return None
@@ -63,8 +63,8 @@ class Schedule:
 def read_schedule(text: str | None, time_zone: str | None, default_zone: str = "UTC") -> Schedule:
     """Read `schedule` and `timeZone` of a cron job. Raises UnreadableSchedule."""
     if not text:
-        raise UnreadableSchedule("it has no schedule")
-    # Not supported any more, and still obeyed where an old object has it.
+        raise UnreadableSchedule("no schedule")
+    # No longer supported, but still in force on old objects.
     prefixed = _ZONE.fullmatch(text)
     zone_name, rest = prefixed.groups() if prefixed else (time_zone or default_zone, text)
     zone = _zone(zone_name)
@@ -72,18 +72,18 @@ def read_schedule(text: str | None, time_zone: str | None, default_zone: str = "
         return Schedule(text, zone, every=_span(every[1]))
     fields = _DESCRIPTORS.get(rest, rest).split()
     if len(fields) != len(_BOUNDS):
-        raise UnreadableSchedule(f"its schedule `{text}` does not have five fields")
+        raise UnreadableSchedule(f"schedule `{text}` does not have five fields")
     try:
         return Schedule(text, zone, " ".join(["0", *(_field(field, at) for at, field in enumerate(fields))]))
     except ValueError as error:
-        raise UnreadableSchedule(f"its schedule `{text}` cannot be read: {error}") from error
+        raise UnreadableSchedule(f"invalid schedule `{text}`: {error}") from error
 
 
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError) as error:
-        raise UnreadableSchedule(f"its time zone `{name}` is not known here") from error
+        raise UnreadableSchedule(f"time zone `{name}` is unknown on this machine") from error
 
 
 def _span(text: str) -> timedelta:
@@ -91,21 +91,21 @@ def _span(text: str) -> timedelta:
     try:
         return timedelta(seconds=max(1, int(seconds)))
     except OverflowError as error:
-        raise UnreadableSchedule(f"its schedule `@every {text}` is too long") from error
+        raise UnreadableSchedule(f"interval of schedule `@every {text}` is too long") from error
 
 
 def _field(text: str, at: int) -> str:
     terms = [_term(term, at) for term in text.split(",") if term]
     if not terms:
-        raise ValueError(f"nothing in `{text}`")
+        raise ValueError(f"empty field `{text}`")
     return "*" if "*" in terms else ",".join(terms)
 
 
 def _term(text: str, at: int) -> str:
-    """One term in numbers, and spelled so that cronsim can understand it in one way only."""
+    """One term in numbers, in an unambiguous form for cronsim."""
     found = _TERM.fullmatch(text)
     if found is None:
-        raise ValueError(f"`{text}` is no number, range or step")
+        raise ValueError(f"`{text}` is not a number, range or step")
     least, most = _BOUNDS[at]
     step = int(found["step"] or 1)
     if found["star"]:

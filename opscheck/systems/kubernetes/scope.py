@@ -1,4 +1,4 @@
-"""Where an expectation and the commands of its remedies look: the cluster, its namespaces, the selected objects."""
+"""The scope of expectations and of their commands: the cluster, its namespaces, the selected objects."""
 
 import re
 from collections.abc import Iterable
@@ -39,19 +39,19 @@ def _selector(value: str) -> str:
 
 def _several(value: tuple[str, ...]) -> tuple[str, ...]:
     if EVERY_NAMESPACE in value and len(value) > 1:
-        raise PydanticCustomError("namespace", "names of namespaces, or `*` alone for every one")
+        raise PydanticCustomError("namespace", "names of namespaces, or only `*` for all of them")
     return tuple(dict.fromkeys(value))
 
 
 Selector = Annotated[str, AfterValidator(_selector)]
-Namespace = Annotated[str, only(_NAMESPACE.fullmatch, "namespace", "the name of a namespace, or `*` for every one")]
+Namespace = Annotated[str, only(_NAMESPACE.fullmatch, "namespace", "the name of a namespace, or `*` for all of them")]
 Window = Annotated[Duration, only(lambda value: value >= 1, "window", "a duration of 1s or more")]
 Namespaces = Annotated[tuple[Namespace, ...], Field(min_length=1), AfterValidator(_several)]
 Glob = Annotated[str, Field(min_length=1)]
 
 
 class InCluster(Expectation):
-    """Looks at a cluster."""
+    """An expectation of a cluster."""
 
     fact_names: ClassVar[dict[str, str]] = {"namespace": "the namespace the finding is about"}
     former_fact_names: ClassVar[dict[str, Former]] = {"current_namespace": Former("namespace", without="context")}
@@ -59,43 +59,43 @@ class InCluster(Expectation):
     target: KubernetesTarget
     """The cluster."""
     when_absent: Literal["unknown", "skip"] = "unknown"
-    """What to say where the cluster does not serve such objects at all, as without metrics-server."""
+    """Verdict if the cluster does not serve this kind of object, as without metrics-server."""
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
-        """What is asked for the report and as evidence; a missing answer changes no verdict."""
+        """Queries for the report and for evidence; a missing answer changes no verdict."""
         yield ReadIdentity(self.target.name)
 
     def does_not_apply(self, problem: Problem) -> bool:
-        """True where the cluster does not serve such objects and the policy says that this is all right."""
+        """True when the cluster does not serve this kind of object and the policy allows that."""
         return problem.kind is ProblemKind.ABSENT and self.when_absent == "skip"
 
 
 class InNamespaces(InCluster):
-    """Looks at objects of one namespace, of several, or of all."""
+    """An expectation of objects in one namespace, in several, or in all."""
 
     namespace: Namespace | Namespaces | None = None
-    """The namespace to look at, a list of several, `*` for every one; the target's own by default."""
+    """A namespace, a list of several, or `*` for all; by default that of the target."""
     selector: Selector | None = None
     """A label selector, such as `app=api,tier in (web, api)`; all by default."""
 
     reads_events: ClassVar[bool] = True
-    """True when Warning events are evidence on its findings. They never decide anything."""
+    """True when Warning events are evidence on its findings. They never change a verdict."""
 
     @property
     def namespaces(self) -> tuple[str | None, ...]:
-        """The namespaces that queries name; None is every one."""
+        """The namespaces for queries; `(None,)` for all of them."""
         chosen = self.namespace or self.target.namespace
         names = (chosen,) if isinstance(chosen, str) else chosen
         return (None,) if EVERY_NAMESPACE in names else names
 
     @property
     def only_namespace(self) -> str | None:
-        """The namespace it looks at where that is a single one, None for several or all."""
+        """Its namespace; None for several or all."""
         return self.namespaces[0] if len(self.namespaces) == 1 else None
 
     @property
     def where(self) -> str:
-        """Where it looks, in words: `namespace shop`."""
+        """Its namespaces in words: `namespace shop`."""
         names = [name for name in self.namespaces if name]
         if not names:
             return "every namespace"
@@ -103,19 +103,19 @@ class InNamespaces(InCluster):
 
     @property
     def selected(self) -> str:
-        """What is looked at, in words: `app=api in namespace shop`."""
+        """The selection in words: `app=api in namespace shop`."""
         return f"{self.selector or 'all'} in {self.where}"
 
     def subject(self, one: KubernetesObject, name: str = "") -> str:
-        """What findings call `one`, or `name` beside it: with its namespace where it looks at several."""
+        """The name of `one` in findings, or `name` instead; with the namespace if there are several."""
         called = name or one.name
         return called if self.only_namespace else f"{one.namespace}/{called}"
 
     def on(self, findings: Findings, one: KubernetesObject, **facts: Fact) -> Findings:
         """
-        The same collection, for what is found about `one`: under its name, with its namespace among the facts.
+        The same collection for findings about `one`: under its name, with its namespace among the facts.
 
-        Such findings are the cause of those that name `one` as theirs.
+        Such findings explain those that name `one` as their cause.
         """
         kind = type(one).__name__.lower()  # classes are called as the kinds are
         about = reference(self.target, kind, one.name, one.namespace)
@@ -126,42 +126,42 @@ class InNamespaces(InCluster):
         return self.on(Findings(self), one).finding(**parts)
 
     def lists(self, *kinds: type[L]) -> tuple[L, ...]:
-        """The lists of these kinds, one for each namespace; each is shared with every other expectation there."""
+        """The lists of these kinds, one for each namespace; other expectations share them."""
         return tuple(kind(self.target.name, namespace) for kind in kinds for namespace in self.namespaces)
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
-        """Who asks, and the Warning events there."""
+        """The client's identity, and the Warning events."""
         yield from super().evidence_queries()
         if self.reads_events:
             yield from self.lists(ListWarnings)
 
 
 class Matched(InNamespaces):
-    """Looks at all objects that are selected there, and at how many there are."""
+    """An expectation of all selected objects, and of their number."""
 
     needs_severity = True
     fact_names = InNamespaces.fact_names | {
         "missing": "the selector or the name that matches too few objects",
-        "namespace_option": "kubectl's option for the namespaces that are looked at",
+        "namespace_option": "kubectl's option for the namespaces",
     }
 
     name: str | None = Field(default=None, min_length=1)
     """Only objects whose name matches this, with `*` and `?` as in a file name."""
     min_matches: Count = 1
-    """How many must be there at least; 0 says that there may be none."""
+    """Minimum number of selected objects; 0 allows none."""
 
     @property
     def selected(self) -> str:
-        """What is looked at, in words: `app=api named web-* in namespace shop`."""
+        """The selection in words: `app=api named web-* in namespace shop`."""
         named = f" named {self.name}" if self.name else ""
         return f"{self.selector or 'all'}{named} in {self.where}"
 
 
 class OfKind(Matched):
-    """Looks at all objects of one kind that are selected there, and at how long they have been in trouble."""
+    """An expectation of all selected objects of one kind, with a grace period."""
 
     grace: Duration = Duration.parse("15m")
-    """How long something may be on its way, before that is a violation."""
+    """Maximum duration of a problem before it is a violation."""
 
 
 def kubectl(summary: str, *commands: str) -> Remedy:
@@ -170,9 +170,9 @@ def kubectl(summary: str, *commands: str) -> Remedy:
 
 
 def missing_remedy(kinds: str) -> Remedy:
-    """The remedy where too few objects of these kinds are selected, as `count_matches` brings it."""
+    """The remedy for too few selected objects of these kinds, used by `count_matches`."""
     return Remedy(
-        "Compare the labels of what is there with the selector; correct it, or create what is missing",
+        "Compare the objects' labels with the selector; correct it, or create the missing objects",
         f"kubectl {{{{ context_option }}}} {{{{ namespace_option }}}} get {kinds} --show-labels"
-        "  # what should match {{ missing }}?",
+        "  # compare with {{ missing }}",
     )

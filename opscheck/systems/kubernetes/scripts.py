@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 NO_PIPEFAIL = "pipes {program} into another program without pipefail"
-IGNORED = "goes on whatever becomes of {program}"
+IGNORED = "ignores a failure of {program}"
 DATE_TWICE = "computes the same date twice"
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "ksh", "zsh", "busybox"})
-# What writes a backup to its standard output. Names of this list alone are ever told.
+# Programs that write a backup to standard output. Only names of this list are ever reported.
 _PROGRAMS = (
     "pg_dump|pg_dumpall|pg_basebackup|mysqldump|mariadb-dump|mariabackup|xtrabackup|mongodump|sqlite3|slapcat|influxd"
     "|clickhouse-client|tar|cpio"
 )
 _PROGRAM = re.compile(rf"(?<![\w./-])(?:[\w./-]*/)?({_PROGRAMS})(?![\w./=-])")
 _WATCHES_PIPES = re.compile(r"pipefail|PIPESTATUS|pipestatus|\bmispipe\b")
-# Quoted text is one word whatever is in it; what stands in double quotes may still hold `$(…)`.
+# Quoted text is one word with any content; text in double quotes may still contain `$(…)`.
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.", re.DOTALL)
 _COMMENT = re.compile(r"(?:^|(?<=\s))#[^\n]*", re.MULTILINE)
 _CONTINUED = re.compile(r"\\\n")
@@ -30,9 +30,9 @@ _MOST = 100_000
 
 def flaws(words: Sequence[str]) -> tuple[str, ...]:
     """
-    What of `words`, the command and arguments of a container, would make a failure a success.
+    The flaws of `words`, the command and arguments of a container, that hide a failure.
 
-    Each is a sentence of this module, in which no text of the script stands.
+    Each is a sentence of this module and contains no text of the script.
     """
     script, watches_pipes = script_of(words)
     if not script:
@@ -42,7 +42,7 @@ def flaws(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def script_of(words: Sequence[str]) -> tuple[str, bool]:
-    """The script that a shell is given in its arguments, and whether an option has it watch pipes; or nothing."""
+    """The script in a shell's arguments, and True when an option sets pipefail; an empty text without one."""
     shell = next((at for at, word in enumerate(words) if PurePosixPath(word).name in _SHELLS), None)
     if shell is None or any("=" not in word and PurePosixPath(word).name != "env" for word in words[:shell]):
         return "", False
@@ -78,13 +78,13 @@ def _flaws(text: str, *, watches_pipes: bool) -> Iterator[str]:
 
 
 def _without_signs(quoted: str) -> str:
-    """Quoted text without what a shell would read there as its own, were it not quoted."""
+    """Quoted text without the characters that an unquoted shell text would interpret."""
     inside = quoted[1:-1] if quoted[:1] == quoted[-1:] and len(quoted) > 1 else quoted
     return re.sub(r"[|&;\n(){}`#<>]", "_", inside)
 
 
 def _same_date_twice(text: str) -> bool:
-    """Whether a date is computed twice with one format, and not only to be printed: the second may be another."""
+    """True when a date is computed twice with one format, except for printing: the results may differ."""
     formats = [
         _format(found[1])
         for line in text.splitlines()

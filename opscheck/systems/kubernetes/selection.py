@@ -1,4 +1,4 @@
-"""Which objects an expectation selects, and what is there instead where they are too few."""
+"""The objects that an expectation selects, and evidence for too few of them."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 K = TypeVar("K", bound=KubernetesObject)
 Selecting: TypeAlias = "Matched | NodesHealthy"
-"""Expectations of objects that are selected by their labels and their names, and of how many there are."""
-_LOOKS_THE_SAME = "to an API server a namespace that does not exist looks the same"
+"""Expectations of objects that are selected by label and name, and of their number."""
+_MAY_NOT_EXIST = "the namespace may not exist"
 
 
 def listed(observe: Observe, queries: Iterable[ListObjects[T]]) -> tuple[T, ...]:
-    """The objects of several lists, which may be of several namespaces, as one. Raises CouldNotObserve."""
+    """The objects of several lists together. Raises CouldNotObserve."""
     return tuple(item for query in queries for item in observe(query).items)
 
 
 @dataclass(frozen=True)
 class Evidence(Generic[T]):
-    """Objects that are evidence only, and why some of them could not be read."""
+    """Objects that are only evidence, and the reason why some of them could not be read."""
 
     items: tuple[T, ...] = ()
     unread: str = ""
 
 
 def listed_evidence(observe: Observe, queries: Iterable[ListObjects[T]]) -> Evidence[T]:
-    """The objects of several lists, as far as they can be read; no verdict may stand on them."""
+    """The readable objects of several lists; no verdict may depend on them."""
     items, unread = list[T](), ""
     for query in queries:
         answer = observe.evidence(query)
@@ -51,13 +51,13 @@ def listed_evidence(observe: Observe, queries: Iterable[ListObjects[T]]) -> Evid
 
 
 def matching(expectation: Selecting, objects: Iterable[K]) -> tuple[K, ...]:
-    """Those that the selector and the name mean, in the order of their namespaces and names."""
+    """The objects that match the selector and the name, sorted by namespace and name."""
     selector, name = parse_selector(expectation.selector), expectation.name
     chosen = (one for one in objects if selector.matches(one.labels) and (name is None or fnmatchcase(one.name, name)))
     return tuple(sorted(chosen, key=lambda one: (one.namespace, one.name)))
 
 
-def count_matches(  # noqa: PLR0913 - what is counted, and by name what is said of it
+def count_matches(  # noqa: PLR0913 - the counted objects, and by name the parts of the finding
     expectation: Selecting,
     there: Sequence[KubernetesObject],
     matched: Sequence[KubernetesObject],
@@ -67,10 +67,9 @@ def count_matches(  # noqa: PLR0913 - what is counted, and by name what is said 
     remedy: Remedy | None = None,
 ) -> None:
     """
-    Compare the number of objects with the minimum; a finding contains what is there instead of those that are missing.
+    Compare the number of objects with the minimum; a finding lists the existing objects.
 
-    `kind` is what they are called; by default what the check is called after its dot. `remedy` is one that
-    `missing_remedy` made.
+    `kind` is their name; by default the part of the check's name after the dot. `remedy` comes from `missing_remedy`.
     """
     kind, least = kind or expectation.check.partition(".")[2], expectation.min_matches
     findings.measure(kind, len(matched), subject=expectation.selected, limit=least, margin=len(matched) - least)
@@ -78,7 +77,7 @@ def count_matches(  # noqa: PLR0913 - what is counted, and by name what is said 
         findings.add(
             subject=expectation.selected,
             observed=f"{len(matched)} {kind}",
-            expected=f"at least {least}",
+            expected=f">= {least}",
             evidence=there_instead(expectation, there, f"{len(there) or 'no'} {kind}"),
             remedies=(remedy,) if remedy else (),
             facts=missing_facts(expectation, kind) if remedy else {},
@@ -86,7 +85,7 @@ def count_matches(  # noqa: PLR0913 - what is counted, and by name what is said 
 
 
 def missing_facts(expectation: Selecting, kind: str) -> dict[str, Fact]:
-    """What the command of `missing_remedy` names."""
+    """The facts for the command of `missing_remedy`."""
     missing = expectation.selector or expectation.name or f"any {kind.removesuffix('s')}"
     if not isinstance(expectation, InNamespaces):
         return {"missing": missing}
@@ -95,21 +94,21 @@ def missing_facts(expectation: Selecting, kind: str) -> dict[str, Fact]:
 
 
 def there_instead(expectation: Selecting, there: Sequence[KubernetesObject], counted: str) -> Iterator[str]:
-    """What is there, `counted` in words: `no pods`, `3 pods`, with their labels and names where those select."""
+    """The existing objects, `counted` in words: `no pods`, `3 pods`; with the labels and names of the selection."""
     if not there:
-        hint = f"; {_LOOKS_THE_SAME}" if isinstance(expectation, InNamespaces) else ""
-        yield f"{expectation.where} has {counted} at all{hint}"
+        hint = f"; {_MAY_NOT_EXIST}" if isinstance(expectation, InNamespaces) else ""
+        yield f"{expectation.where} has {counted}{hint}"
         return
     yield f"{expectation.where} has {counted}"
     yield from labels_there(parse_selector(expectation.selector).keys, there)
     if expectation.name is not None:
-        yield f"names there: {_most_frequent(one.name for one in there)}"
+        yield f"existing names: {_most_frequent(one.name for one in there)}"
 
 
 def labels_there(keys: Iterable[str], there: Sequence[KubernetesObject]) -> Iterator[str]:
-    """The values that each of these labels has, the most frequent first."""
+    """The existing values of each of these labels, the most frequent first."""
     for key in keys:
-        yield f"label {key} there: {_most_frequent(one.labels.get(key, '(none)') for one in there)}"
+        yield f"values of label {key}: {_most_frequent(one.labels.get(key, '(none)') for one in there)}"
 
 
 def _most_frequent(values: Iterable[str]) -> str:

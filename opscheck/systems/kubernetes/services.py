@@ -1,4 +1,4 @@
-"""Services and endpoint slices, and what a policy expects of services."""
+"""Services and endpoint slices, and the expectation of services."""
 
 from collections.abc import Iterable
 from typing import Any, final
@@ -22,7 +22,7 @@ class ServicePort(Part, frozen=True):
     name: str | None = None
     port: int | None = None
     target_port: int | str | None = None
-    """A number, or the name that containers give one of their ports."""
+    """A number, or the name of a container's port."""
 
     @property
     def text(self) -> str:
@@ -35,14 +35,14 @@ class ServiceSpec(Part, frozen=True):
     type: str | None = None
     """ClusterIP, NodePort, LoadBalancer or ExternalName."""
     selector: dict[str, str] | None = None
-    """The pods that answer. Without one, somebody else writes the endpoint slices, or nobody does."""
+    """The labels of its pods. Without one, another program may write the endpoint slices."""
     ports: tuple[ServicePort, ...] | None = None
     cluster_ip: str | None = msgspec.field(default=None, name="clusterIP")
     """`None`, as a text, for a headless service."""
     cluster_ips: tuple[str, ...] | None = msgspec.field(default=None, name="clusterIPs")
     """One of each IP family; the first is `cluster_ip`."""
     load_balancer_class: str | None = None
-    """Which implementation makes the load balancer; the cloud provider's by default."""
+    """The implementation of the load balancer; by default the cloud provider's."""
 
 
 @final
@@ -69,7 +69,7 @@ class LoadBalancerStatus(Part, frozen=True):
 
     @property
     def failed_ports(self) -> tuple[PortStatus, ...]:
-        """Those of its ports that have an error."""
+        """Its ports with an error."""
         return tuple(port for one in self.ingress or () for port in one.ports or () if port.error)
 
 
@@ -79,13 +79,13 @@ class BalancedStatus(Part, frozen=True):
 
 
 class BalancedObject(KubernetesObject, frozen=True):
-    """What is reached through a load balancer: a service or an ingress."""
+    """An object with a load balancer: a service or an ingress."""
 
     status: BalancedStatus | None = None
 
     @property
     def load_balancer(self) -> LoadBalancerStatus:
-        """Its load balancer, as far as there is one."""
+        """The status of its load balancer; empty without one."""
         return (self.status and self.status.load_balancer) or LoadBalancerStatus()
 
 
@@ -100,12 +100,12 @@ class Service(BalancedObject, frozen=True):
 
     @property
     def selector(self) -> dict[str, str]:
-        """The labels of its pods; empty for one that selects none."""
+        """The labels of its pods; empty without a selector."""
         return (self.spec.selector if self.spec else None) or {}
 
     @property
     def selector_text(self) -> str:
-        """The selector as kubectl takes it: `app=api,tier=web`."""
+        """The selector in kubectl's format: `app=api,tier=web`."""
         return ",".join(f"{key}={value}" for key, value in sorted(self.selector.items()))
 
     @property
@@ -115,24 +115,24 @@ class Service(BalancedObject, frozen=True):
 
     @property
     def is_headless(self) -> bool:
-        """True when its name stands for the addresses of its pods."""
+        """True when its name resolves to the addresses of its pods."""
         return bool(self.spec and self.spec.cluster_ip == "None")
 
     @property
     def cluster_ips(self) -> tuple[str, ...]:
-        """Its own addresses inside the cluster; none for a headless service."""
+        """Its own addresses in the cluster; none for a headless service."""
         found = (self.spec and (self.spec.cluster_ips or (self.spec.cluster_ip or "",))) or ()
         return tuple(address for address in found if address and address != "None")
 
 
 @final
 class EndpointConditions(Part, frozen=True):
-    """How an endpoint is. What is missing is to be read as true, but for `terminating`."""
+    """The state of an endpoint. A missing field means true, except for `terminating`."""
 
     ready: bool | None = None
     """It takes new connections: it is ready, and does not terminate."""
     serving: bool | None = None
-    """It is ready, whether it terminates or not."""
+    """It is ready, even if it terminates."""
     terminating: bool | None = None
 
 
@@ -144,37 +144,37 @@ class EndpointTarget(Part, frozen=True):
 
 @final
 class Endpoint(Part, frozen=True):
-    """One that answers for a service."""
+    """One endpoint of a service."""
 
     addresses: tuple[str, ...] | None = None
-    """They all lead to the same."""
+    """All of them reach the same endpoint."""
     conditions: EndpointConditions | None = None
     target_ref: EndpointTarget | None = None
     hostname: str | None = None
-    """Its own name below a headless service's."""
+    """Its own name within the domain of a headless service."""
 
     @property
     def is_ready(self) -> bool:
-        """True when new connections are sent to it. Who does not say is ready."""
+        """True when it gets new connections. Without a condition it is ready."""
         return self.conditions is None or self.conditions.ready is not False
 
     @property
     def still_serves(self) -> bool:
-        """True when it terminates, and serves until then: the last resort where nothing is ready."""
+        """True when it terminates and still serves: the last resort without ready endpoints."""
         conditions = self.conditions
         return bool(conditions and conditions.terminating and conditions.serving is not False)
 
 
 @final
 class EndpointPort(Part, frozen=True):
-    """A port that all endpoints of a slice have, under the name of the service's port."""
+    """A port of all endpoints of a slice, under the name of the service's port."""
 
     name: str | None = None
 
 
 @final
 class EndpointSlice(KubernetesObject, frozen=True):
-    """Some of the endpoints of a service; large services and those with several IP families have many of these."""
+    """A part of a service's endpoints; large services and those with several IP families have many slices."""
 
     address_type: str | None = None
     """IPv4, IPv6 or FQDN."""
@@ -183,18 +183,18 @@ class EndpointSlice(KubernetesObject, frozen=True):
 
     @property
     def service(self) -> str:
-        """The service it belongs to; empty for none."""
+        """Its service; empty without one."""
         return self.labels.get("kubernetes.io/service-name", "")
 
 
 class ListServices(ListObjects[Service], name="kubernetes.services", resource="services"):
-    """Every service there."""
+    """Lists services."""
 
 
 class ListEndpointSlices(
     ListObjects[EndpointSlice], name="kubernetes.endpointslices", resource="endpointslices.v1.discovery.k8s.io"
 ):
-    """Every endpoint slice there. Endpoints, their predecessor, is never asked: it is cut off at a thousand."""
+    """Lists endpoint slices. Endpoints, their predecessor, is not read: it is truncated at a thousand."""
 
     called = "endpoint slices"
 
@@ -203,31 +203,29 @@ _DESCRIBE = "describe service {{ service }}"
 _SLICES = "get endpointslices -l kubernetes.io/service-name={{ service }}"
 _PODS = "get pods -l {{ pod_selector }} -o wide"
 NOT_READY = kubectl(
-    "See why the pods that the service selects are not ready, then fix them",
+    "Find out why the selected pods are not ready, and fix them",
     _DESCRIBE,
     _SLICES,
     _PODS,
     "describe pod {{ pod }}",
 )
-TOO_FEW_PODS = kubectl(
-    "Run more of the pods that the service selects, or correct its selector", _DESCRIBE, _SLICES, _PODS
-)
+TOO_FEW_PODS = kubectl("Run more pods that match the service's selector, or correct it", _DESCRIBE, _SLICES, _PODS)
 NO_PODS = kubectl(
     "Compare the labels of the pods with the service's selector; correct one of them, or start the pods",
     _DESCRIBE,
-    "get pods --show-labels  # what should match {{ pod_selector }}?",
+    "get pods --show-labels  # compare with {{ pod_selector }}",
 )
-NOT_IN_SLICES = kubectl("See why the endpoint slices do not have the ready pods", _DESCRIBE, _SLICES, _PODS)
+NOT_IN_SLICES = kubectl("Find out why the endpoint slices lack the ready pods", _DESCRIBE, _SLICES, _PODS)
 NO_SELECTOR = kubectl("Correct the endpoint slices, or the program that writes them", _DESCRIBE, _SLICES)
 PORT_NOT_FOUND = kubectl(
-    "Let the service name a port that its pods have",
+    "Name a port of the pods in the service",
     _DESCRIBE,
     _SLICES,
     "get pods -l {{ pod_selector }} -o 'custom-columns=POD:.metadata.name,PORTS:.spec.containers[*].ports'"
-    "  # which should be {{ port }}?",
+    "  # look for {{ port }}",
 )
 LOAD_BALANCER = kubectl(
-    "See why the load balancer is not made, in the events of its controller",
+    "Read the events of the load balancer's controller, and fix the cause",
     _DESCRIBE,
     "get events --field-selector involvedObject.kind=Service,involvedObject.name={{ service }}",
 )
@@ -238,7 +236,7 @@ class ServicesServed(OfKind, check="kubernetes.services"):
     """
     Every selected service has ready endpoints for each port, and its load balancer an address.
 
-    Not judged are services of type ExternalName, and those without a selector that nobody has made endpoint slices for.
+    Services of type ExternalName, and services without selector and endpoint slices, are not judged.
     """
 
     explains_others = True
@@ -247,7 +245,7 @@ class ServicesServed(OfKind, check="kubernetes.services"):
         "service": "the service's name",
         "pod_selector": "the selector of its pods",
         "pod": "the first of its pods that is not ready",
-        "port": "the port without an endpoint, as the service calls it on its pods",
+        "port": "the target port without an endpoint",
     }
     former_fact_names = OfKind.former_fact_names | {
         "sliced": Former("service", NOT_READY, TOO_FEW_PODS, NOT_IN_SLICES, NO_SELECTOR, PORT_NOT_FOUND),
@@ -260,23 +258,23 @@ class ServicesServed(OfKind, check="kubernetes.services"):
     }
 
     min_ready: CountLeft = Field(default_factory=lambda: GradedMinimum(plain=1))
-    """How many endpoints must be ready; 1 by default. A pod with several addresses is one."""
+    """Minimum number of ready endpoints; 1 by default. A pod with several addresses counts once."""
     allow_scaled_to_zero: bool = False
     """
-    Let a service be whose pods are scaled to zero on purpose: all deployments and stateful sets that its selector
-    matches have `replicas: 0`. This asks for lists of both.
+    Allow a service whose pods are scaled to zero on purpose: all deployments and stateful sets that match its selector
+    have `replicas: 0`. This needs the permission to list both.
     """
     load_balancer: bool = True
     """A service of type LoadBalancer must get an address."""
     load_balancer_grace: Duration = Duration.parse("15m")
-    """How long that may take, from when the service was made."""
+    """Maximum time for that, from the creation of the service."""
     grace: Duration = Duration.parse("5m")
-    """How long a service may have too few ready endpoints, such as while its pods start."""
+    """Maximum time in which a service may have too few ready endpoints, for example while its pods start."""
 
     def workloads(self) -> tuple[ListObjects[Any], ...]:
-        """What may be scaled to zero, where that is allowed."""
+        """The lists of workloads that may be scaled to zero, if the policy allows that."""
         return self.lists(ListDeployments, ListStatefulSets) if self.allow_scaled_to_zero else ()
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The services there, their endpoint slices, and the pods, which tell since when and why."""
+        """The services, their endpoint slices, and the pods, which show time and cause."""
         return *self.lists(ListServices, ListEndpointSlices, ListPods), *self.workloads()

@@ -1,4 +1,4 @@
-"""How much of what they have objects use, and the objects for which that is not known."""
+"""Used shares of limits, by object, and the objects without a known share."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ class Share:
     detail: str
     """The two numbers."""
     parts: FindingParts
-    """What else a finding of it has."""
+    """Further parts of its finding."""
 
     def grade(self, findings: Findings, expectation: Expectation, name: str) -> None:
         """Compare it with its limit, under the `name` of the measurement."""
@@ -31,9 +31,9 @@ class Shares:
 
     found: list[Share] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
-    """Object, and why its share is not known though it should be."""
+    """Objects with an unexpectedly unknown share, with the reason."""
     not_yet: dict[str, str] = field(default_factory=dict)
-    """Object, and why it has no share to judge, or none yet."""
+    """Objects without a share to judge yet, with the reason."""
 
     def of(self, limit: str) -> list[Share]:
         """The shares of one limit, largest first."""

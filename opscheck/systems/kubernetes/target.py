@@ -10,11 +10,11 @@ class KubernetesTarget(Target, kind="kubernetes"):
     """A Kubernetes cluster, reached as kubectl reaches it: kubeconfig, or the pod's own service account."""
 
     namespace: str = "default"
-    """The namespace that expectations look at where they name none."""
+    """The namespace of expectations that name none."""
     context: str | None = None
-    """The kubeconfig context that must be used; the current one by default."""
+    """The kubeconfig context; the current one by default."""
     server: str | None = None
-    """The API server that must be found there, such as https://prod.example.com:6443; another one is refused."""
+    """The required API server of that context, such as https://prod.example.com:6443; any other is refused."""
     kubeconfig: str | None = None
     """The kubeconfig file; $KUBECONFIG or ~/.kube/config by default, else the pod's service account."""
 

@@ -24,7 +24,7 @@ class ContainerUsage(Part, frozen=True):
 
 @final
 class PodUsage(KubernetesObject, frozen=True):
-    """What the containers of one pod used when metrics-server looked last."""
+    """The usage of one pod's containers at metrics-server's last sample."""
 
     timestamp: Timestamp | None = None
     containers: tuple[ContainerUsage, ...] | None = None
@@ -32,20 +32,20 @@ class PodUsage(KubernetesObject, frozen=True):
 
 @final
 class NodeUsage(KubernetesObject, frozen=True):
-    """What a node used when metrics-server looked last."""
+    """The usage of a node at metrics-server's last sample."""
 
     timestamp: Timestamp | None = None
     usage: Quantities | None = None
 
 
 class ListPodUsage(ListObjects[PodUsage], name="kubernetes.pod_usage", resource="pods.v1beta1.metrics.k8s.io"):
-    """What the pods there use."""
+    """Lists the usage of pods."""
 
     called = "pod metrics"
 
 
 class ListNodeUsage(ListObjects[NodeUsage], name="kubernetes.node_usage", resource="nodes.v1beta1.metrics.k8s.io"):
-    """What every node uses."""
+    """Lists the usage of nodes."""
 
     called = "node metrics"
     namespaced = False
@@ -53,13 +53,13 @@ class ListNodeUsage(ListObjects[NodeUsage], name="kubernetes.node_usage", resour
 
 _TOP_POD = "top pod {{ pod }} --containers"
 NODE_FULL = kubectl(
-    "See which pods use it, then spread the load or add a node",
+    "Find the pods that use it, then spread the load or add a node",
     "describe node {{ node }}",
-    "top pods -A --sort-by=memory  # which of them are on {{ node }}?",
+    "top pods -A --sort-by=memory  # look for pods on {{ node }}",
 )
-NEAR_LIMIT = kubectl("See which container uses it, then raise its limit or spread its load", _TOP_POD)
+NEAR_LIMIT = kubectl("Find the container that uses it, then raise its limit or spread its load", _TOP_POD)
 NEAR_MEMORY_LIMIT = kubectl(
-    "See which container uses it, then raise its limit or spread its load",
+    "Find the container that uses it, then raise its limit or spread its load",
     _TOP_POD,
     "set resources {{ owner }} -c {{ container }} --limits=memory={{ doubled_memory }}",
 )
@@ -79,8 +79,8 @@ class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
     fact_names = InNamespaces.fact_names | {
         "node": "the node, or the node that the pod is on",
         "pod": "the pod's name",
-        "container": "the container that comes near its limit",
-        "owner": "what controls the pod, such as deployment/api",
+        "container": "the container close to its limit",
+        "owner": "the owner of the pod, such as deployment/api",
         "doubled_memory": "twice the container's memory limit",
     }
     former_fact_names = InNamespaces.former_fact_names | {
@@ -90,16 +90,16 @@ class UsageWithinLimits(InNamespaces, check="kubernetes.usage"):
     }
 
     of: Literal["nodes", "pods"]
-    """`nodes`: usage against what the node can give to pods. `pods`: usage against the limits of the containers."""
+    """`nodes`: usage compared with allocatable resources. `pods`: usage compared with the containers' limits."""
     cpu: Graded[Percentage] | None = None
-    """How much of the CPU may be used."""
+    """Maximum share of CPU in use."""
     memory: Graded[Percentage] | None = None
-    """How much of the memory may be used; that is the working set, which the kubelet evicts on."""
+    """Maximum share of memory in use: the working set, by which the kubelet evicts."""
 
     @model_validator(mode="after")
     def _nodes_have_no_namespace(self) -> Self:
         if self.of == "nodes" and self.namespace is not None:
-            raise PydanticCustomError("namespace_of_nodes", "no `namespace` beside `of: nodes`; nodes belong to none")
+            raise PydanticCustomError("namespace_of_nodes", "no `namespace` with `of: nodes`; nodes have no namespace")
         return self
 
     def queries(self) -> Iterable[Query[Any]]:

@@ -1,4 +1,4 @@
-"""Persistent volume claims, storage classes and the kubelets' volume statistics, and what a policy expects of them."""
+"""Persistent volume claims, storage classes, the kubelets' volume statistics, and the expectation."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,10 +25,10 @@ from opscheck.systems.prometheus.target import PrometheusTarget
 @final
 class ClaimSpec(Part, frozen=True):
     storage_class_name: str | None = None
-    """Absent: none was named, and there was no default class; empty: no volume is to be made for it."""
+    """Absent: none was named, and no default class existed. Empty: no volume is provisioned for it."""
     volume_name: str | None = None
     volume_mode: str | None = None
-    """`Block` has no file system, and so nothing to measure."""
+    """`Block` has no file system to measure."""
     access_modes: tuple[str, ...] | None = None
     resources: Resources | None = None
 
@@ -53,40 +53,40 @@ class PersistentVolumeClaim(KubernetesObject, frozen=True):
 
     @property
     def class_name(self) -> str | None:
-        """The storage class that it names; empty for no class on purpose, None for none named."""
+        """Its storage class; empty for no class on purpose, None if none was named."""
         return self.spec and self.spec.storage_class_name
 
     @property
     def volume_name(self) -> str:
-        """The volume that it names; empty for none."""
+        """Its volume; empty without one."""
         return (self.spec and self.spec.volume_name) or ""
 
     @property
     def requested(self) -> str:
-        """The size that it requests."""
+        """The requested size."""
         resources = self.spec and self.spec.resources
         return ((resources and resources.requests) or {}).get("storage", "")
 
 
 class ListClaims(ListObjects[PersistentVolumeClaim], name="kubernetes.claims", resource="persistentvolumeclaims"):
-    """Every claim there."""
+    """Lists claims."""
 
     called = "claims"
 
 
 @final
 class StorageClass(KubernetesObject, frozen=True):
-    """How volumes of a class are made."""
+    """A storage class."""
 
     volume_binding_mode: str | None = None
-    """`WaitForFirstConsumer` makes none before a pod wants it; `Immediate`, the default, at once."""
+    """`WaitForFirstConsumer` provisions a volume for the first pod; `Immediate`, the default, for the claim."""
     allow_volume_expansion: bool | None = None
 
 
 class ListStorageClasses(
     ListObjects[StorageClass], name="kubernetes.storage_classes", resource="storageclasses.v1.storage.k8s.io"
 ):
-    """Every storage class of the cluster."""
+    """Lists storage classes."""
 
     called = "storage classes"
     namespaced = False
@@ -94,14 +94,14 @@ class ListStorageClasses(
 
 @dataclass(frozen=True)
 class Mount:
-    """A claim that a pod names among its volumes."""
+    """A claim among a pod's volumes."""
 
     claim: str
     read_only: bool
 
 
 def mounts_of(pod: Pod) -> Iterator[Mount]:
-    """The claims that `pod` names. That of a generic ephemeral volume is called `<pod>-<volume>`."""
+    """The claims of `pod`. The claim of a generic ephemeral volume has the name `<pod>-<volume>`."""
     for volume in (pod.spec and pod.spec.volumes) or ():
         named = volume.persistent_volume_claim
         if named is not None and named.claim_name:
@@ -111,31 +111,31 @@ def mounts_of(pod: Pod) -> Iterator[Mount]:
 
 
 Users = Mapping[tuple[str, str], tuple[Pod, ...]]
-"""Namespace and name of a claim, and the pods that name it and have not ended, in the order of their names."""
+"""Namespace and name of a claim, and its pods that have not ended, sorted by name."""
 
 
 @dataclass(frozen=True)
 class Storage:
-    """What a claim is judged beside."""
+    """The surroundings of a claim: pods, storage classes and time."""
 
     users: Users
     classes: Mapping[str, StorageClass] | None
-    """None where they could not be read."""
+    """None if they could not be read."""
     now: datetime
     grace: float
 
     def users_of(self, claim: PersistentVolumeClaim) -> tuple[Pod, ...]:
-        """The pods that name it and have not ended."""
+        """The pods with this claim that have not ended."""
         return self.users.get((claim.namespace, claim.name), ())
 
     def overdue(self, since: datetime | None) -> str:
-        """How long ago that is, once what began then should have ended; else empty."""
+        """The time since then, if it exceeds the grace; else empty."""
         seconds = (self.now - since).total_seconds() if since else 0.0
         return format_duration(seconds) if seconds > self.grace else ""
 
 
 def users_of_claims(pods: Iterable[Pod]) -> Users:
-    """Which pods name which claims. One that has ended holds no claim any more."""
+    """The pods of each claim. An ended pod no longer uses its claims."""
     users: dict[tuple[str, str], dict[str, Pod]] = {}
     for pod in pods:
         if not pod.has_ended:
@@ -145,16 +145,16 @@ def users_of_claims(pods: Iterable[Pod]) -> Users:
 
 
 class VolumeUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one node measured of one claim that is mounted there. What it did not measure is None."""
+    """The measurements of one mounted claim on one node. Missing ones are None."""
 
     namespace: str
     claim: str
     cluster: str = ""
-    """The cluster that a Prometheus of several says it is of."""
+    """The cluster label, in a Prometheus with several clusters."""
     at: Timestamp | None = None
-    """When; None where whoever answered has seen to it that it is fresh."""
+    """The time of the measurement; None when the query itself ensures that it is fresh."""
     available: float | None = None
-    """Bytes that can still be written. It is not capacity less `used`: some are kept for root."""
+    """Bytes that can be written. It is less than capacity minus `used`: some are reserved for root."""
     capacity: float | None = None
     used: float | None = None
     inodes: float | None = None
@@ -163,19 +163,19 @@ class VolumeUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class VolumeStats(msgspec.Struct, frozen=True, kw_only=True):
-    """What the kubelets of several nodes say."""
+    """The measurements of several kubelets."""
 
     volumes: tuple[VolumeUsage, ...] = ()
     unread: dict[str, str] = {}
-    """Nodes whose kubelet gave no answer, each with the reason."""
+    """Nodes whose kubelet did not answer, with the reason."""
 
 
 @dataclass(frozen=True)
 class ReadVolumeStats(Query[VolumeStats], name="kubernetes.volume_stats"):
     """
-    What is used of each claim that pods there have mounted: one request for each node of theirs.
+    Reads the usage of each mounted claim: one request for each node of its pods.
 
-    It goes through the API server to the kubelets, which takes `get nodes/proxy`; see `KubernetesRule.risk`.
+    The requests go through the API server to the kubelets, and need `get nodes/proxy`; see `KubernetesRule.risk`.
     """
 
     namespace: str | None = None
@@ -192,12 +192,12 @@ class ReadVolumeStats(Query[VolumeStats], name="kubernetes.volume_stats"):
     def text(self) -> str:
         """For people."""
         where = f"of namespace {self.namespace}" if self.namespace else "of every namespace"
-        return f"ask the kubelets for the use of volumes {where}"
+        return f"read the volume usage {where} from the kubelets"
 
 
 NODES_PROXY = KubernetesRule("", "nodes/proxy", "get")
 FRESH_S = 600
-"""Older numbers are none."""
+"""Older measurements do not count."""
 
 METRICS = {
     "used": {
@@ -211,7 +211,7 @@ METRICS = {
         "inodes_used": "kubelet_volume_stats_inodes_used",
     },
 }
-"""Limit, and the metrics that it is judged by, each under the name of what it measures."""
+"""The metrics for each limit, by the field that they fill."""
 
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -221,7 +221,7 @@ LabelName = Annotated[str, _IS_LABEL, Field(json_schema_extra={"pattern": f"^{_L
 
 
 _DESCRIBE = "describe pvc {{ claim }}"
-_GET_VOLUME = "See why the claim gets no volume, then correct it or its storage class"
+_GET_VOLUME = "Find out why the claim gets no volume, then correct it or its storage class"
 PENDING = kubectl(
     _GET_VOLUME,
     _DESCRIBE,
@@ -230,24 +230,22 @@ PENDING = kubectl(
 STORAGE_CLASS = kubectl(_GET_VOLUME, "get storageclass {{ storage_class }} -o yaml")
 CLASS_NOT_FOUND = kubectl(
     "Create the storage class, or name one that exists",
-    "get storageclass  # which of them is meant by {{ storage_class }}?",
+    "get storageclass  # look for {{ storage_class }}",
 )
-USED_BY = kubectl("See the pod that names the claim", "describe pod {{ pod }}")
-NAMED_VOLUME = kubectl("See the volume that the claim names", "get pv {{ volume }}")
-LOST = kubectl("Restore the volume's data, then make a new claim for it", _DESCRIBE)
-RESIZE = kubectl("See why the change of the volume does not end", _DESCRIBE)
+USED_BY = kubectl("Inspect the pod that uses the claim", "describe pod {{ pod }}")
+NAMED_VOLUME = kubectl("Inspect the volume of the claim", "get pv {{ volume }}")
+LOST = kubectl("Restore the volume's data, then create a new claim for it", _DESCRIBE)
+RESIZE = kubectl("Find out why the change of the volume does not finish", _DESCRIBE)
 RESTART_TO_RESIZE = kubectl(
-    "Restart the pods that mount it", "rollout restart {{ owner }}  # the file system grows when it is mounted anew"
+    "Restart the pods that mount it", "rollout restart {{ owner }}  # the file system grows on the next mount"
 )
 NOT_REMOVED = kubectl(
-    "See what still holds the claim", _DESCRIBE, "get pvc {{ claim }} -o jsonpath='{.metadata.finalizers}'"
+    "Find out what still holds the claim", _DESCRIBE, "get pvc {{ claim }} -o jsonpath='{.metadata.finalizers}'"
 )
-FULL = kubectl("Make room on the volume", _DESCRIBE)
-SEE_FILES = kubectl("Make room on the volume", "exec {{ pod }} -- df -h")
-SEE_INODES = kubectl("Make room on the volume", "exec {{ pod }} -- df -i")
-ENLARGE = kubectl(
-    "Request a larger volume, which its storage class allows", "patch pvc {{ claim }} -p {{ size_patch }}"
-)
+FULL = kubectl("Free space on the volume", _DESCRIBE)
+SEE_FILES = kubectl("Free space on the volume", "exec {{ pod }} -- df -h")
+SEE_INODES = kubectl("Free inodes on the volume", "exec {{ pod }} -- df -i")
+ENLARGE = kubectl("Request a larger volume; its storage class allows that", "patch pvc {{ claim }} -p {{ size_patch }}")
 MISSING = missing_remedy("persistentvolumeclaims")
 
 
@@ -278,12 +276,12 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
     )
     fact_names = OfKind.fact_names | {
         "claim": "the claim's name",
-        "storage_class": "the storage class that it names",
+        "storage_class": "its storage class",
         "pod": "a pod that waits for it, or that uses it",
-        "volume": "the volume that it names",
-        "owner": "what controls the pod that mounts it, such as statefulset/db",
-        "doubled_size": "twice the size that it requests",
-        "size_patch": "the patch of the claim that requests that size, as JSON",
+        "volume": "its volume",
+        "owner": "the owner of the pod that mounts it, such as statefulset/db",
+        "doubled_size": "twice the requested size",
+        "size_patch": "the patch that requests that size, as JSON",
     }
     former_fact_names = OfKind.former_fact_names | {
         "pending": Former("claim", PENDING),
@@ -297,23 +295,23 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
 
     used: ShareUsed | None = None
     """
-    How much of the room on a mounted volume may be used; needs `prometheus` or `usage_from`.
+    Maximum used share of a mounted volume's space; needs `prometheus` or `usage_from`.
 
-    A claim that no pod has mounted, a block device and a volume that is only read are not judged.
+    Claims that no pod mounts, block devices and read-only volumes are not judged.
     """
     inodes: ShareUsed | None = None
-    """How many of a mounted volume's inodes may be used; needs `prometheus` or `usage_from`."""
+    """Maximum used share of a mounted volume's inodes; needs `prometheus` or `usage_from`."""
     prometheus: PrometheusTarget | None = None
     """The Prometheus that scrapes the kubelets (`kubelet_volume_stats_*`), for `used` and `inodes`."""
     prometheus_labels: dict[LabelName, str] = Field(default_factory=dict)
-    """Labels that this cluster's series have there, such as `{cluster: prod}`, where it knows several clusters."""
+    """Labels of this cluster's series, such as `{cluster: prod}`, if Prometheus has several clusters."""
     prometheus_namespace_label: LabelName = "namespace"
     """The label with the claim's namespace; `exported_namespace` where kubelets are scraped without `honor_labels`."""
     usage_from: Literal["kubelet-proxy"] | None = None
     """
-    Ask the kubelets through the API server instead of Prometheus, for `used` and `inodes`: a request for each node.
+    Read `used` and `inodes` from the kubelets through the API server instead of Prometheus: one request for each node.
 
-    It takes the permission `get nodes/proxy`. Whoever has that can run commands in every pod of the cluster. Prefer
+    It needs the permission `get nodes/proxy`, which allows to run commands in every pod of the cluster. Prefer
     Prometheus.
     """
 
@@ -323,29 +321,29 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
         if limits and not sources:
             raise PydanticCustomError(
                 "usage_source",
-                "`prometheus: <target>` beside `{field}`, or `usage_from: kubelet-proxy`; "
-                "the API server itself does not know what is used of a volume",
+                "`prometheus: <target>` with `{field}`, or `usage_from: kubelet-proxy`; "
+                "the API server itself has no usage of volumes",
                 {"field": "used" if self.used else "inodes"},
             )
         if self.prometheus and self.usage_from:
             raise PydanticCustomError("usage_source", "`prometheus` or `usage_from`, and not both", {})
         if sources and not limits:
-            raise PydanticCustomError("usage_source", "a limit, `used` or `inodes`, beside the source of numbers", {})
+            raise PydanticCustomError("usage_source", "a limit, `used` or `inodes`, with the source of numbers", {})
         if self.prometheus_labels and not self.prometheus:
-            raise PydanticCustomError("usage_source", "`prometheus: <target>` beside `prometheus_labels`", {})
+            raise PydanticCustomError("usage_source", "`prometheus: <target>` with `prometheus_labels`", {})
         return self
 
     @property
     def limited(self) -> tuple[str, ...]:
-        """The limits on use that it has: `used`, `inodes`."""
+        """Its limits on usage: `used`, `inodes`."""
         return tuple(name for name in METRICS if getattr(self, name) is not None)
 
     def classes(self) -> ListStorageClasses:
-        """How volumes are made. Asked beside: most claims are judged without it."""
+        """The list of storage classes. It is evidence, as most claims are judged without it."""
         return ListStorageClasses(self.target.name)
 
     def series(self) -> dict[str, PrometheusQuery]:
-        """What it asks Prometheus, by the name of what is measured."""
+        """The Prometheus queries, by the field that they fill."""
         if self.prometheus is None:
             return {}
         return {
@@ -360,13 +358,13 @@ class VolumesHealthy(OfKind, check="kubernetes.volumes"):
         return where | self.prometheus_labels
 
     def queries(self) -> Iterable[Query[Any]]:
-        """Claims and pods there, and for use six metrics of Prometheus at most, or each node's own numbers."""
+        """Claims and pods, and for usage at most six metrics of Prometheus, or the kubelets' statistics."""
         yield from self.lists(ListClaims, ListPods)
         yield from self.series().values()
         yield from self.kubelets()
 
     def kubelets(self) -> tuple[ReadVolumeStats, ...]:
-        """What it asks the kubelets."""
+        """The queries to the kubelets."""
         if self.usage_from is None:
             return ()
         return tuple(ReadVolumeStats(self.target.name, namespace) for namespace in self.namespaces)

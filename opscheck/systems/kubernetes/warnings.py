@@ -1,4 +1,4 @@
-"""Warning events as evidence beside findings about an object."""
+"""Warning events as evidence in findings about an object."""
 
 from collections import defaultdict
 from datetime import datetime
@@ -18,7 +18,7 @@ _MOST = 3
 
 
 class Warnings:
-    """The Warning events of the namespaces that an expectation looks at, by the object they are about."""
+    """The Warning events of an expectation's namespaces, by their object."""
 
     def __init__(self, expectation: InNamespaces, observe: Observe) -> None:
         self._now = observe.now
@@ -34,14 +34,14 @@ class Warnings:
 
     def about(self, kind: str, one: KubernetesObject) -> tuple[str, ...]:
         """
-        The newest warnings about `one`, whose kind is spelled `Pod`: `BackOff 12 times, 3m ago: ...`.
+        The newest warnings about `one`, with a kind such as `Pod`: `BackOff 12 times, 3m ago: ...`.
 
-        An object that was made anew under its old name is another one; its predecessor's warnings are left out. The
-        server forgets events after an hour, so that nothing follows from there being none.
+        Warnings about a deleted object of the same name are left out. The server deletes events after an hour, so their
+        absence proves nothing.
         """
         events = [event for event in self._events[kind, one.namespace, one.name] if _is_about(event, one)]
         newest = sorted(events, key=lambda event: _age(event, self._now))[:_MOST]
-        return (*map(self._told, newest), *([self._unread] if self._unread else []))
+        return (*map(self._in_words, newest), *([self._unread] if self._unread else []))
 
     def attach(self, finding: Finding, one: KubernetesObject) -> Finding:
         """`finding`, with the newest warnings about `one` as further evidence."""
@@ -49,13 +49,13 @@ class Warnings:
         return replace(finding, evidence=(*finding.evidence, *self.about(kind, one)))
 
     def saying(self, words: str, namespace: str) -> tuple[str, ...]:
-        """The newest warnings of a namespace that have these words in their message, whatever they are about."""
+        """The newest warnings of a namespace with these words in their message, about any object."""
         there = (events for (_, where, _), events in self._events.items() if where == namespace)
         events = (event for of_one in there for event in of_one if words in (event.message or ""))
         newest = sorted(events, key=lambda event: (_age(event, self._now), event.name))[:_MOST]
-        return tuple(map(self._told, newest))
+        return tuple(map(self._in_words, newest))
 
-    def _told(self, event: Event) -> str:
+    def _in_words(self, event: Event) -> str:
         times = f" {event.times} times" if event.times > 1 else ""
         ago = f", {format_duration(_age(event, self._now))} ago" if event.seen_at else ""
         return f"{event.reason or 'Warning'}{times}{ago}: {message(event.message)}"

@@ -1,4 +1,4 @@
-"""Times, messages and reasons in words, as findings of every concern write them."""
+"""Times, messages and reasons in words, for the findings of all concerns."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -11,27 +11,27 @@ from opscheck.systems.kubernetes.objects import KubernetesObject
 
 
 def longer_than(grace: float, since: datetime | None, now: datetime) -> bool:
-    """True when it has lasted longer than `grace` seconds. What has no time is not given the benefit of one."""
+    """True when it has lasted longer than `grace` seconds. Without a time there is no grace."""
     return since is None or now - since > timedelta(seconds=grace)
 
 
 def is_young(one: KubernetesObject, now: datetime, grace: float) -> bool:
-    """True for an object that was made `grace` seconds ago or later."""
+    """True for an object that was created within the last `grace` seconds."""
     return not longer_than(grace, one.created, now)
 
 
 def span(since: datetime, now: datetime) -> str:
-    """How long ago that is: `20m`; `0s` where clocks differ and it is still to come."""
+    """The time since then: `20m`; `0s` for a time in the future, where clocks differ."""
     return format_duration(max(0.0, (now - since).total_seconds()))
 
 
 def lasting(since: datetime | None, now: datetime) -> str:
-    """` for 20m`; empty where nothing says since when."""
+    """` for 20m`; empty without a time."""
     return f" for {span(since, now)}" if since and since <= now else ""
 
 
 def latest(*times: datetime | None) -> datetime | None:
-    """The last of the times that are known."""
+    """The last of the known times."""
     return max((time for time in times if time), default=None)
 
 
@@ -39,26 +39,26 @@ _LONGEST_MESSAGE = 400
 
 
 def messages(*texts: str | None) -> tuple[str, ...]:
-    """Those of the messages that say anything."""
+    """The messages that are not empty."""
     return tuple(line for text in texts if (line := message(text)))
 
 
 def message(text: str | None) -> str:
-    """What a component wrote into a status: in one line, shortened, with secrets masked; empty for nothing."""
+    """A component's message in one line, shortened, with secrets masked; empty without one."""
     line = mask_secrets(" ".join((text or "").split()))
     return line if len(line) <= _LONGEST_MESSAGE else line[:_LONGEST_MESSAGE] + "…"
 
 
 def cannot_tell(text: str, advice: str) -> Problem:
-    """What stands in the way, and what a person can do about it."""
+    """A problem that leaves the verdict unknown, and advice."""
     return Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice)
 
 
 def not_up_to_date(stale: Mapping[str, str]) -> Problem | None:
-    """Why nothing can be said of objects whose controller has not looked at them as they are now; None of none."""
+    """The problem of objects whose status is outdated; None without such objects."""
     if not stale:
         return None
     return cannot_tell(
         f"no up-to-date status of {some_with_reasons(stale)}",
-        "look again in a minute; if it stays so, see the log of kube-controller-manager",
+        "run it again in a minute; if the problem remains, see the log of kube-controller-manager",
     )

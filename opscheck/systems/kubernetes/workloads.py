@@ -28,7 +28,7 @@ class OwnedFields(Part, frozen=True):
 
 @final
 class Writer(Part, frozen=True):
-    """One entry of `managedFields`: who set which fields, and when it changed one of them last."""
+    """One entry of `managedFields`: a writer, its fields, and the time of its last change."""
 
     time: Timestamp | None = None
     subresource: str | None = None
@@ -37,53 +37,53 @@ class Writer(Part, frozen=True):
 
 @final
 class WrittenMetadata(CommonMetadata, frozen=True):
-    """What an object says of itself, with when it was written. Managed fields are large: take it where times count."""
+    """Metadata with the times of writing. Managed fields are large: use it only where times matter."""
 
     managed_fields: tuple[Writer, ...] | None = None
 
     @property
     def spec_written(self) -> datetime | None:
-        """When a writer of the spec changed something last. Writers of annotations alone do not count."""
+        """The last change by a writer of the spec. Writers of annotations only do not count."""
         writers = (one for one in self.managed_fields or () if one.subresource != "status")
         return max((one.time for one in writers if one.time and one.fields_v1 and one.fields_v1.spec), default=None)
 
     @property
     def status_written(self) -> datetime | None:
-        """When the status changed last: the server leaves the time alone when the same is written again."""
+        """The last change of the status: the server keeps the time when the same value is written again."""
         writers = (one for one in self.managed_fields or () if one.subresource == "status")
         return max((one.time for one in writers if one.time), default=None)
 
 
 @final
 class PodTemplate(KubernetesObject, frozen=True):
-    """What the pods of a workload are made from."""
+    """The pod template of a workload."""
 
     spec: PodSpec | None = None
 
 
 @final
 class RollingUpdate(Part, frozen=True):
-    """How a rollout goes about. The same name holds other fields for each kind of workload."""
+    """Parameters of a rolling update. Each kind of workload has its own fields here."""
 
     partition: int | None = None
-    """Of a stateful set: so many pods, from the first one on, keep the old revision."""
+    """Of a stateful set: the number of pods, from the first one on, that keep the old revision."""
 
 
 @final
 class UpdateStrategy(Part, frozen=True):
-    """How old pods are replaced by new ones."""
+    """The way in which old pods are replaced by new ones."""
 
     type: str | None = None
-    """RollingUpdate for all; Recreate for a deployment; OnDelete, only when somebody deletes one, for the others."""
+    """RollingUpdate for all; Recreate for a deployment; OnDelete, only after a deletion, for the others."""
     rolling_update: RollingUpdate | None = None
 
 
 @final
 class WorkloadSpec(Part, frozen=True):
-    """What was asked for. Each kind of workload has some of these fields."""
+    """The wanted state. Each kind of workload has some of these fields."""
 
     replicas: int | None = None
-    """How many pods; the server writes 1 where nothing says. A daemon set has no such number."""
+    """Number of pods; the server sets 1 by default. A daemon set has no such number."""
     selector: LabelSelector | None = None
     template: PodTemplate | None = None
     strategy: UpdateStrategy | None = None
@@ -94,7 +94,7 @@ class WorkloadSpec(Part, frozen=True):
     """
     Of a stateful set: OrderedReady, the default, or Parallel.
 
-    With OrderedReady no pod is made or replaced before the ones in front of it are ready.
+    With OrderedReady no pod is created or replaced before all lower ordinals are ready.
     """
     min_ready_seconds: int | None = None
     paused: bool | None = None
@@ -103,34 +103,34 @@ class WorkloadSpec(Part, frozen=True):
 
 @final
 class WorkloadStatus(Part, frozen=True):
-    """What became of it. A counter that is 0 is left out. Only the controller of deployments sets conditions."""
+    """The reported state. A counter of 0 is left out. Only the controller of deployments sets conditions."""
 
     observed_generation: int | None = None
     replicas: int | None = None
-    """Pods there are, of every revision."""
+    """Pods of all revisions."""
     current_replicas: int | None = None
     """Pods of the current revision of a stateful set."""
     updated_replicas: int | None = None
     """Pods of the newest revision."""
     ready_replicas: int | None = None
     available_replicas: int | None = None
-    """Pods that have been ready for `min_ready_seconds`, of every revision."""
+    """Pods of all revisions that have been ready for `min_ready_seconds`."""
     current_revision: str | None = None
     update_revision: str | None = None
-    """Of a stateful set: the same as the current one when a rollout is over."""
+    """Of a stateful set: the same as the current one after a rollout."""
     desired_number_scheduled: int | None = None
-    """Of a daemon set: nodes that should run a pod of it; 0 is right where no node matches."""
+    """Of a daemon set: selected nodes; 0 where no node matches."""
     updated_number_scheduled: int | None = None
     number_available: int | None = None
     number_misscheduled: int | None = None
-    """Of a daemon set: nodes that should not run one, and do."""
+    """Of a daemon set: unselected nodes that run a pod."""
     conditions: tuple[Condition, ...] | None = None
 
 
 class Workload(KubernetesObject, frozen=True):
-    """What makes pods from a template and keeps them running."""
+    """A controller of pods from a template."""
 
-    # A sibling of the other objects' metadata: both are final, so that a type checker trusts `metadata and ...`.
+    # A sibling of the other objects' metadata: both are final, so that a type checker understands `metadata and ...`.
     metadata: WrittenMetadata | None = None  # type: ignore[assignment]
     spec: WorkloadSpec | None = None
     status: WorkloadStatus | None = None
@@ -152,43 +152,43 @@ class DaemonSet(Workload, frozen=True):
 
 
 class ListDeployments(ListObjects[Deployment], name="kubernetes.deployments", resource="deployments.v1.apps"):
-    """Every deployment there."""
+    """Lists deployments."""
 
 
 class ListStatefulSets(ListObjects[StatefulSet], name="kubernetes.statefulsets", resource="statefulsets.v1.apps"):
-    """Every stateful set there."""
+    """Lists stateful sets."""
 
 
 class ListDaemonSets(ListObjects[DaemonSet], name="kubernetes.daemonsets", resource="daemonsets.v1.apps"):
-    """Every daemon set there."""
+    """Lists daemon sets."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a workload is, in the same words for each kind."""
+    """The progress of a workload's rollout, in the same terms for each kind."""
 
     workload: Workload
     wanted: int
-    """How many pods there should be."""
+    """Wanted number of pods."""
     to_update: int
-    """How many of them have to be of the newest revision."""
+    """Number of pods that must have the newest revision."""
     updated: int
     available: int
     observed_generation: int
     left_over: int = 0
-    """Pods of old revisions that should be gone when all is done."""
+    """Pods of old revisions that must be removed."""
     misplaced: int = 0
     paused: bool = False
     on_delete: bool = False
-    """True when pods become new ones only when somebody deletes them."""
+    """True when pods are replaced only after a deletion."""
     in_order: bool = False
-    """True when each pod waits for the ones in front of it."""
+    """True when each pod waits for all lower ordinals."""
     min_ready_seconds: int = 0
     conditions: tuple[Condition, ...] = ()
 
     @property
     def name(self) -> str:
-        """As a person types it: `deployment/api`."""
+        """Its name in commands: `deployment/api`."""
         return f"{type(self.workload).__name__.lower()}/{self.workload.name}"
 
     @property
@@ -201,15 +201,15 @@ class Progress:
 
     @property
     def changes(self) -> bool:
-        """True while there are pods of an old revision that are to be replaced."""
+        """True while pods of an old revision must be replaced."""
         return self.updated < self.to_update or self.left_over > 0
 
     @property
     def serves(self) -> bool:
         """
-        True while enough pods are available for the users not to notice.
+        True while enough pods are available to serve.
 
-        That is the deployment's own condition, but never with no pod at all, which a generous maxUnavailable allows.
+        The deployment's own condition decides, but never without any pod, which a generous maxUnavailable allows.
         """
         if not self.wanted:
             return True
@@ -218,14 +218,14 @@ class Progress:
         return enough and self.available > 0
 
     def since(self, kind: str, status: str) -> datetime | None:
-        """Since when the condition of that type has that status; None while it has another."""
+        """The time since which the condition has that status; None while it has another."""
         found = condition(self.conditions, kind, status)
         return found and found.last_transition_time
 
 
 def progress_of(workload: Workload) -> Progress | None:
-    """How far `workload` is; None for one that is half written, of which nothing can be said."""
-    # A server gives every object a generation; one without a status is one that no controller has seen.
+    """The progress of `workload`; None for an incomplete object, which cannot be judged."""
+    # A server gives every object a generation; without a status no controller has processed it.
     is_made = workload.status is not None or bool(workload.metadata and workload.metadata.generation)
     spec, status = workload.spec, workload.status or WorkloadStatus()
     if spec is None or not is_made:
@@ -249,7 +249,7 @@ def progress_of(workload: Workload) -> Progress | None:
                 conditions=status.conditions or (),
             )
         case StatefulSet():
-            # Servers before 1.22 count no available pods.
+            # Servers before 1.22 do not count available pods.
             available = status.ready_replicas if status.available_replicas is None else status.available_replicas
             return progress(
                 wanted=replicas,
@@ -272,11 +272,11 @@ def progress_of(workload: Workload) -> Progress | None:
 
 def _to_update(replicas: int, spec: WorkloadSpec, status: WorkloadStatus) -> int:
     """
-    How many pods of a stateful set have to be of the newest revision.
+    Number of pods of a stateful set that must have the newest revision.
 
-    With OnDelete none has to, and `currentRevision` never becomes the update revision (kubernetes/kubernetes#73492).
-    Pods below the partition keep theirs, so that the revisions differ for as long as there is one. A partition counts
-    from the first pod, also where ordinals do not start at 0.
+    With OnDelete it is 0, and `currentRevision` never becomes the update revision (kubernetes/kubernetes#73492). Pods
+    below the partition keep theirs, so the revisions differ while a partition is set. A partition counts from the
+    first pod, even if ordinals do not start at 0.
     """
     if _by_deletion(spec) or (status.update_revision and status.update_revision == status.current_revision):
         return 0

@@ -1,4 +1,4 @@
-"""pgbouncer.pools: clients get a server connection when they ask for one."""
+"""pgbouncer.pools: clients get a server connection when they need one."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ A = TypeVar("A")
 
 @dataclass(frozen=True)
 class StatsUser(Permission):
-    """The right to enter PgBouncer's console and to look around there, and no more."""
+    """The right to run SHOW at PgBouncer's console, and nothing else."""
 
     def text(self) -> str:
-        """How it is given."""
-        return "stats_users in pgbouncer.ini: the console answers nobody else"
+        """The setting that grants it."""
+        return "stats_users in pgbouncer.ini: the console refuses other users"
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class ConsoleQuery(Query[A], Generic[A]):
     """A query to the console."""
 
     def permissions(self) -> tuple[Permission, ...]:
-        """To be one of stats_users."""
+        """Membership in stats_users."""
         return (StatsUser(),)
 
 
 @dataclass(frozen=True)
 class ReadIdentity(ConsoleQuery[Identity], name="pgbouncer.identity"):
-    """Which PgBouncer answers."""
+    """The version of PgBouncer, and the user."""
 
     def text(self) -> str:
         """For people."""
@@ -46,28 +46,28 @@ class ReadIdentity(ConsoleQuery[Identity], name="pgbouncer.identity"):
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
-    """The clients of one user of one database, and the server connections that they share."""
+    """The clients of one user and database, and the server connections that they share."""
 
     database: str
     user: str
     mode: str = ""
-    """session, transaction or statement; empty where its version does not show it."""
+    """session, transaction or statement; empty in versions that do not show it."""
     active: int = 0
-    """Clients that are served, or that want nothing."""
+    """Clients that are served or idle."""
     waiting: int = 0
     """Clients that wait for a server connection."""
     waited_s: float = 0
-    """How long the first of those has waited."""
+    """Waiting time of the first of those."""
     servers: int = 0
     """Server connections that are open or being opened."""
     in_use: int = 0
-    """Those of them that no other client can have now."""
+    """Server connections that are not free."""
     size: int
-    """How many there may be, without the reserve."""
+    """Maximum number of server connections, without the reserve."""
 
     @property
     def name(self) -> str:
-        """As `pools` of a policy has it."""
+        """Its name in `pools` of a policy."""
         return f"{self.database}/{self.user}"
 
 
@@ -76,32 +76,32 @@ class PooledDatabase(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     server: str
-    """Where it is; empty for a Unix socket."""
+    """Its server; empty for a Unix socket."""
     paused: bool = False
     disabled: bool = False
     connections: int = 0
     """Server connections of all its pools."""
     max_connections: int = 0
-    """How many there may be; 0 is no limit."""
+    """Maximum number of server connections; 0 is unlimited."""
 
 
 class Pools(msgspec.Struct, frozen=True, kw_only=True):
-    """The pools and databases of a PgBouncer, without those of its console and the client that queries it."""
+    """The pools and databases of a PgBouncer, without its console and the client of this query."""
 
     pools: tuple[Pool, ...]
-    """Those that a client has used since the start."""
+    """The pools that a client has used since the start."""
     databases: tuple[PooledDatabase, ...]
     clients: int
-    """Clients of all pools, those that are logging in as well."""
+    """Clients of all pools, including those that log in."""
     max_clients: int | None = None
     """max_client_conn; None where the console does not show it."""
     paused: bool | None = None
-    """Whether PgBouncer as a whole is paused; None before 1.20, which does not show it."""
+    """True if PgBouncer as a whole is paused; None before 1.20, which does not show it."""
 
 
 @dataclass(frozen=True)
 class ListPools(ConsoleQuery[Pools], name="pgbouncer.pools"):
-    """The pools, who waits for them, and what is paused."""
+    """The pools with their waiting clients, and the databases with their states."""
 
     def text(self) -> str:
         """For people."""
@@ -111,19 +111,19 @@ class ListPools(ConsoleQuery[Pools], name="pgbouncer.pools"):
 Pattern = Annotated[str, Field(min_length=1)]
 
 _FIND_HOLDER = (
-    "Find who holds the server connections, often a transaction that is left open; raise the limit only while the "
-    "server has connections to give"
+    "Find the clients that hold the server connections, often with an open transaction; raise the limit only if the "
+    "server has free connections"
 )
 SHOW_POOL = Remedy(
     _FIND_HOLDER,
-    "psql {{ dsn }} -c 'show servers' -c 'show clients'  # those of {{ database }}: who works, who waits",
-    "psql {{ dsn }} -c 'show databases' -c 'show pools'  # {{ database }} may have {{ pool_size }}",
+    "psql {{ dsn }} -c 'show servers' -c 'show clients'  # of {{ database }}: active and waiting clients",
+    "psql {{ dsn }} -c 'show databases' -c 'show pools'  # {{ database }}: pool_size {{ pool_size }}",
 )
 SHOW_LIMIT = Remedy(
-    _FIND_HOLDER, "psql {{ dsn }} -c 'show databases' -c 'show pools'  # {{ database }} has a limit of its own"
+    _FIND_HOLDER, "psql {{ dsn }} -c 'show databases' -c 'show pools'  # {{ database }} has its own max_connections"
 )
 RESUME = Remedy("Resume PgBouncer, as one of admin_users", "psql {{ dsn }} -c resume  # all of {{ subject }}")
-# `psql -c` does not replace variables; what it reads from a pipe it does.
+# `psql -c` does not replace variables; psql replaces them in its standard input.
 RESUME_DATABASE = Remedy(
     "Resume the database, as one of admin_users",
     "echo 'resume :\"database\"' | psql {{ dsn }} -v database={{ database }}",
@@ -134,28 +134,28 @@ ENABLE_DATABASE = Remedy(
 )
 SHOW_CLIENTS = Remedy(
     "Find the application with too many clients, or raise max_client_conn",
-    "psql {{ dsn }} -c 'show clients'  # who holds the {{ max_clients }} that there may be",
+    "psql {{ dsn }} -c 'show clients'  # max_client_conn is {{ max_clients }}",
 )
-REACH = Remedy("Start PgBouncer, or restore the way to it")
+REACH = Remedy("Start PgBouncer, or restore the network path to it")
 
 
 class PgbouncerPools(Expectation, check="pgbouncer.pools"):
     """
     PgBouncer gives clients a server connection without a long wait.
 
-    A client that waits for a moment is how a pool works, so waiting is judged by how long the first one has waited, and
-    not by how many do. A pool is full when its server connections in use reach its `pool_size`; those that are idle,
-    `sv_used` among them, are free. A database that is paused or disabled is found at `severity`, unless `may_be_paused`
-    names it. Before 1.20 PgBouncer does not tell that all of it is paused: there only the clients that wait show it.
+    Short waits are normal for a pool, so the longest wait is judged, not the number of waiting clients. A pool is full
+    when its server connections in use reach its `pool_size`; idle ones, including `sv_used`, are free. A paused or
+    disabled database is a finding at `severity`, unless `may_be_paused` contains it. Before 1.20, PgBouncer does not
+    report that it is paused as a whole: only waiting clients show it.
     """
 
     any_limit_of = ("waited", "servers", "clients")
     remedies = (SHOW_POOL, SHOW_LIMIT, RESUME, RESUME_DATABASE, ENABLE_DATABASE, SHOW_CLIENTS, REACH)
     no_answer_remedies = (REACH,)
     fact_names: ClassVar[Mapping[str, str]] = {
-        "database": "the database, or the one of a pool",
+        "database": "the database, or the database of a pool",
         "user": "the user of a pool",
-        "pool_size": "how many server connections the pool may have",
+        "pool_size": "the maximum number of server connections of the pool",
         "max_clients": "max_client_conn",
     }
     former_fact_names: ClassVar = {
@@ -170,15 +170,15 @@ class PgbouncerPools(Expectation, check="pgbouncer.pools"):
     target: PgbouncerTarget
     """The PgBouncer."""
     waited: Graded[Duration] | None = None
-    """How long the first client in the queue of a pool may have waited."""
+    """Maximum waiting time of the first client in a pool's queue."""
     servers: ShareUsed | None = None
     """
-    How much of its server connections a pool may use, in percent of its `pool_size`.
+    Maximum share of a pool's server connections in use, in percent of its `pool_size`.
 
-    A database with a `max_connections` of its own is held to it as well.
+    A database with its own `max_connections` is held to that as well.
     """
     clients: ShareUsed | None = None
-    """How many clients may be connected, in percent of `max_client_conn`."""
+    """Maximum number of connected clients, in percent of `max_client_conn`."""
     pools: Annotated[tuple[Pattern, ...], Field(min_length=1)] | None = None
     """Pools to judge, as `database/user` with `*` and `?`; all by default."""
     may_be_paused: tuple[Pattern, ...] = ()
@@ -194,9 +194,9 @@ class PgbouncerPools(Expectation, check="pgbouncer.pools"):
         return (self.pools_query,)
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
-        """Which PgBouncer answers: for the report."""
+        """The version of PgBouncer, for the report."""
         yield ReadIdentity(self.target.name)
 
     def no_answer(self, problem: Problem) -> Severity | None:
-        """An unreachable PgBouncer gives no client a connection."""
+        """An unreachable PgBouncer violates this: clients cannot connect."""
         return self.ungraded_severity if problem.kind is ProblemKind.UNREACHABLE else None

@@ -1,7 +1,7 @@
 """
-Asks PgBouncer's console.
+Queries PgBouncer's console.
 
-It speaks the simple protocol alone, and its tables have other columns in each version: they are read by name.
+It only supports the simple query protocol. Columns differ by version, so they are read by name.
 """
 
 import threading
@@ -24,9 +24,9 @@ Row: TypeAlias = dict[str, str]
 Show: TypeAlias = Callable[[str], list[Row]]
 
 _CONSOLE = "pgbouncer"
-# Idle servers: `sv_used` are those that have been idle for long and are tested before they are used again.
+# Idle servers: `sv_used` have been idle for long, and are tested before reuse.
 _FREE = ("sv_idle", "sv_used")
-_NO_CONSOLE = "this is no console of PgBouncer"
+_NO_CONSOLE = "not the console of PgBouncer"
 _NAME_CONSOLE = "name the database pgbouncer in the dsn: postgresql://user:password@host:6432/pgbouncer"
 
 
@@ -38,7 +38,7 @@ def open_session(target: PgbouncerTarget, timeout_s: float) -> "PgbouncerSession
 
 
 class PgbouncerSession:
-    """One connection to the console, made again once when it was closed."""
+    """One connection to the console, reopened once when it was closed."""
 
     def __init__(self, target: PgbouncerTarget) -> None:
         self._dsn = target.dsn
@@ -87,7 +87,7 @@ class PgbouncerSession:
             try:
                 return _show(console, what, deadline)
             except TimeoutError:
-                self.close()  # a late answer would be taken for the next one
+                self.close()  # a late answer would be read as the next one
                 raise _silence(timeout_s) from None
 
         return _READERS[type(query)](show, console)
@@ -126,8 +126,8 @@ def _refusal(what: str, message: str) -> ProbeError:
     if "admin access needed" in text:
         return ProbeError(ProblemKind.DENIED, f"SHOW {what}: {text}")
     if "invalid command" in text:
-        return ProbeError(ProblemKind.UNSUPPORTED, f"this version does not know SHOW {what}")
-    return ProbeError(ProblemKind.UNSUPPORTED, f"{_NO_CONSOLE}: SHOW {what} says {text}", _NAME_CONSOLE)
+        return ProbeError(ProblemKind.UNSUPPORTED, f"this version does not support SHOW {what}")
+    return ProbeError(ProblemKind.UNSUPPORTED, f"{_NO_CONSOLE}: SHOW {what} returns {text}", _NAME_CONSOLE)
 
 
 def _silence(timeout_s: float, advice: str = "") -> ProbeError:
@@ -154,7 +154,7 @@ def _read_pools(show: Show, console: Connection) -> Pools:  # noqa: ARG001 - as 
 
 
 def _setting(show: Show, what: str) -> dict[str, str]:
-    """A table of names and values; empty where this version has none, or does not show it to us."""
+    """A table of names and values; empty where this version does not have or show it."""
     try:
         return {first: second for first, second, *_ in (tuple(row.values()) for row in show(what))}
     except ProbeError as error:
@@ -166,7 +166,7 @@ def _setting(show: Show, what: str) -> dict[str, str]:
 def _pool(row: Row, databases: Mapping[str, Row], users: Mapping[str, Row]) -> Pool:
     servers = {name: int(value) for name, value in row.items() if name.startswith("sv_")}
     database = databases.get(row["database"], {})
-    # A user's own pool size, from 1.24 on, goes before the database's.
+    # A user's own pool size, from 1.24 on, overrides the database's.
     own_size = _number(users.get(row["user"], {}).get("pool_size", ""))
     return Pool(
         database=row["database"],

@@ -7,10 +7,10 @@ from opscheck.core.units import PositiveCount
 
 
 class PgbouncerTarget(Target, kind="pgbouncer"):
-    """A PgBouncer, by its console. One connection serves the whole run."""
+    """The console of a PgBouncer. A run opens one connection."""
 
     dsn: SecretStr
-    """A libpq connection string or URL that names the database `pgbouncer`, for one of its `stats_users`."""
+    """A libpq connection string or URL for the database `pgbouncer`, as one of its `stats_users`."""
     concurrency: PositiveCount = Field(default=1, le=1)
     """Always one query at a time."""
 
@@ -20,5 +20,5 @@ class PgbouncerTarget(Target, kind="pgbouncer"):
         return without_credentials(self.dsn.get_secret_value())
 
     def facts(self) -> dict[str, str]:
-        """Its `dsn`, so that a command reaches the console as opscheck did."""
+        """The `dsn`, so that printed commands connect as opscheck does."""
         return {"dsn": self.dsn.get_secret_value()}

@@ -1,4 +1,4 @@
-"""postgres.access: the role that opscheck logs in with may read, and nothing else."""
+"""postgres.access: the role of opscheck can read, and nothing else."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,47 +13,47 @@ from opscheck.systems.postgres.server import InServer, ServerQuery
 
 
 class OwnRole(msgspec.Struct, frozen=True, kw_only=True):
-    """What the role that opscheck logs in with may do."""
+    """The role of the dsn, and its rights."""
 
     name: str
     superuser: bool
     bootstrap: bool = False
-    """It is the superuser that initdb made, which can be nothing else."""
+    """True for the superuser that initdb created, which cannot be demoted."""
     attributes: tuple[str, ...] = ()
-    """What its own attributes allow beside reading: CREATEROLE. Empty for a superuser, who may do everything."""
+    """Attributes that allow more than reading, such as CREATEROLE. Empty for a superuser."""
     roles: tuple[str, ...] = ()
-    """Roles it is a member of that allow more than reading: pg_write_all_data, and every superuser."""
+    """Its roles that allow more than reading: pg_write_all_data, every superuser."""
     owned: tuple[str, ...] = ()
-    """The databases that it, or a role it is a member of, owns."""
+    """The databases that it owns, directly or through a role."""
     writable: tuple[str, ...] = ()
-    """Some of the tables of the dsn's database whose rows it may change, with their schemas."""
+    """Some tables of the dsn's database whose rows it may change, with their schemas."""
     writable_count: int = 0
-    """How many there are."""
+    """Number of all such tables."""
 
 
 @dataclass(frozen=True)
 class ReadOwnRole(ServerQuery[OwnRole], name="postgres.own-role"):
-    what = "what the role of the dsn may do beside reading"
+    what = "the rights of the dsn's role beyond reading"
 
 
-OWN_ROLE = Remedy("Give opscheck a role of its own that may only look; `opscheck permissions` prints its grants")
-# `psql -c` does not replace variables; what it reads from a pipe it does.
+OWN_ROLE = Remedy("Give opscheck its own read-only role; `opscheck permissions` prints the grants")
+# `psql -c` does not replace variables; psql replaces them in its standard input.
 CREATE_ROLE = Remedy(
     OWN_ROLE.summary,
     "printf '%s\\n' \"select 'create role opscheck login' where not exists "
     "(select from pg_roles where rolname = 'opscheck')\" '\\gexec' 'grant pg_monitor to opscheck;' "
-    "| psql {{ dsn }}  # give it a \\password, and put it into the dsn",
+    "| psql {{ dsn }}  # set its password with \\password, and use it in the dsn",
 )
 DEMOTE = Remedy(
     "Make the superuser an ordinary role", "echo 'alter role :\"role\" nosuperuser' | psql {{ dsn }} -v role={{ role }}"
 )
 REVOKE = Remedy(
-    "Take the membership away from opscheck's role",
+    "Revoke the membership of opscheck's role",
     'echo \'revoke :"membership" from :"role"\' '
     "| psql {{ dsn }} -v membership={{ membership }} -v role={{ role }}  # as a superuser",
 )
 ALTER_ROLE = Remedy(
-    "Take the attribute away from opscheck's role",
+    "Remove the attribute from opscheck's role",
     "echo 'alter role :\"role\" :attribute' "
     "| psql {{ dsn }} -v role={{ role }} -v attribute={{ attribute }}  # as a superuser",
 )
@@ -63,16 +63,16 @@ class PostgresAccess(InServer, check="postgres.access"):
     """
     The role of opscheck can read, and nothing else.
 
-    Every question is asked in a read-only transaction, but that protects from mistakes alone: a function such as
-    `pg_switch_wal()` acts in it too, and the dsn lies where opscheck runs. So the role should be no superuser, own no
-    database, change no row, and be a member of no predefined role that acts.
+    Every query runs in a read-only transaction, but that only prevents mistakes: a function such as `pg_switch_wal()`
+    still acts there, and the dsn is stored where opscheck runs. So the role should have no right to act:
+    not as a superuser, owner of a database, writer of rows, or member of an acting predefined role.
     """
 
     remedies = (OWN_ROLE, CREATE_ROLE, DEMOTE, REVOKE, ALTER_ROLE)
     fact_names: ClassVar = {
         "role": "the role that opscheck logs in with",
-        "membership": "a role that may do more than read, and of which it is a member",
-        "attribute": "an attribute that allows more than reading, as ALTER ROLE takes it away: NOCREATEROLE",
+        "membership": "a role that allows more than reading, and that it is a member of",
+        "attribute": "an attribute that allows more than reading, in its negated form: NOCREATEROLE",
     }
     former_fact_names: ClassVar = {
         "superuser": Former("role", CREATE_ROLE),
@@ -81,9 +81,9 @@ class PostgresAccess(InServer, check="postgres.access"):
     }
 
     severity: Severity = Severity.P3
-    """How bad it is that the role may do more than look."""
+    """Severity when the role has more rights than reading."""
     allowed: tuple[str, ...] = ()
-    """What it may do all the same: attributes such as REPLICATION, and roles such as pg_signal_backend."""
+    """Allowed exceptions: attributes such as REPLICATION, and roles such as pg_signal_backend."""
 
     def queries(self) -> Iterable[Query[Any]]:
         return (self.own_role,)

@@ -1,4 +1,4 @@
-"""postgres.activity: how long queries and transactions take."""
+"""postgres.activity: long queries and transactions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,64 +18,65 @@ from opscheck.systems.postgres.sessions import Session
 
 
 class ActivityAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The sessions with the oldest transactions, and how many there are. The session of opscheck is not one of them."""
+    """The sessions with the oldest transactions, and the number of all. opscheck's own session is left out."""
 
     at: datetime
     """The server's clock."""
     server_version: int
-    """As server_version_num has it: 180004."""
+    """The server_version_num: 180004."""
     sessions: tuple[Session, ...]
     """The oldest first."""
     total: int
     silent: tuple[str, ...] = ()
-    """The roles whose sessions do not show what they do, because track_activities is off for them."""
+    """The roles with track_activities off, whose activity is hidden."""
 
 
 @dataclass(frozen=True)
 class Activity(ServerQuery[ActivityAnswer], name="postgres.activity"):
-    what = "the sessions that have a transaction or run a query, and since when"
+    what = "the sessions with a transaction or a running query, and their start times"
     needs = (READ_SESSIONS,)
 
 
 Pattern = Annotated[str, Field(min_length=1)]
 
 SHOW_SESSION = Remedy(
-    "Find out what the session does, and ask the owner of its application",
+    "Look at the session, and contact the owner of its application",
     'echo "select pid, application_name, usename, datname, client_addr, state, wait_event, '
     "clock_timestamp() - xact_start as in_transaction, clock_timestamp() - state_change as in_this_state "
     'from pg_stat_activity where pid = :pid" | psql {{ dsn }} -xv pid={{ pid }}',
 )
-# Each looks again: the session may have moved on, and the pid may be another's by now.
+# Each verifies the state again: the session may have moved on, and the pid may belong to another one.
 CANCEL = Remedy(
-    "Cancel its query when nobody needs it",
+    "Cancel its query if its result is not needed",
     'echo "select pg_cancel_backend(pid) from pg_stat_activity where pid = :pid '
-    "and state = 'active' and usename = :'role'\" | psql {{ dsn }} -v pid={{ pid }} -v role={{ role }}",
+    "and state = 'active' and usename = :'role'\" "
+    "| psql {{ dsn }} -v pid={{ pid }} -v role={{ role }}  # as a superuser",
 )
 TERMINATE = Remedy(
-    "End the session when it has forgotten its transaction",
+    "End the session if its transaction was forgotten",
     'echo "select pg_terminate_backend(pid) from pg_stat_activity where pid = :pid '
     "and state like 'idle in transaction%' and usename = :'role'\" "
-    "| psql {{ dsn }} -v pid={{ pid }} -v role={{ role }}",
+    "| psql {{ dsn }} -v pid={{ pid }} -v role={{ role }}  # as a superuser",
 )
 SET_STATEMENT_TIMEOUT = Remedy(
-    "Set its role a statement_timeout, so that the server cancels the next one",
+    "Set a statement_timeout for its role, so that the server cancels the next one",
     'echo "alter role :\\"role\\" set statement_timeout = \'15min\'" '
-    "| psql {{ dsn }} -v role={{ role }}  # for its next sessions",
+    "| psql {{ dsn }} -v role={{ role }}  # as a superuser; applies to its next sessions",
 )
 SET_IDLE_TIMEOUT = Remedy(
-    "Set its role an idle_in_transaction_session_timeout, so that the server ends the next one",
+    "Set an idle_in_transaction_session_timeout for its role, so that the server ends the next one",
     'echo "alter role :\\"role\\" set idle_in_transaction_session_timeout = \'5min\'" '
-    "| psql {{ dsn }} -v role={{ role }}  # for its next sessions",
+    "| psql {{ dsn }} -v role={{ role }}  # as a superuser; applies to its next sessions",
 )
 SET_TRANSACTION_TIMEOUT = Remedy(
-    "Set its role a transaction_timeout, so that the server ends the next one",
+    "Set a transaction_timeout for its role, so that the server ends the next one",
     'echo "alter role :\\"role\\" set transaction_timeout = \'30min\'" '
-    "| psql {{ dsn }} -v role={{ role }}  # for its next sessions",
+    "| psql {{ dsn }} -v role={{ role }}  # as a superuser; applies to its next sessions",
 )
 
 
 class Allowed(BaseModel):
-    """Sessions that may take longer; every pattern that is given must match."""
+    """Sessions that may take longer; every given pattern must match."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -86,7 +87,7 @@ class Allowed(BaseModel):
     database: Pattern | None = None
     """The database, with `*` and `?`."""
     at_most: Timeout | None = None
-    """How long they may take at most; after that they are judged as every other. However long by default."""
+    """Their maximum duration; after that they are judged as all others. Unlimited by default."""
 
     @property
     def patterns(self) -> dict[str, str]:
@@ -96,7 +97,7 @@ class Allowed(BaseModel):
         return all(fnmatchcase(getattr(session, name), pattern) for name, pattern in self.patterns.items())
 
     def lets(self, age: float) -> bool:
-        """Whether it allows to have taken so many seconds."""
+        """True when it allows a duration of so many seconds."""
         return self.at_most is None or age <= self.at_most
 
     def __str__(self) -> str:
@@ -104,10 +105,10 @@ class Allowed(BaseModel):
         return who if self.at_most is None else f"{who} for {self.at_most}"
 
     @model_validator(mode="after")
-    def _means_somebody(self) -> Self:
+    def _is_selective(self) -> Self:
         if all(set(pattern) <= {"*"} for pattern in self.patterns.values()):
             raise PydanticCustomError(
-                "allows_everybody", "an application, role or database that is not `*`: it would allow everything"
+                "allows_everybody", "an application, role or database other than `*`, which would allow everything"
             )
         return self
 
@@ -116,8 +117,8 @@ class PostgresActivity(InServer, check="postgres.activity"):
     """
     No query and no transaction runs longer than allowed.
 
-    Clients' sessions and the parallel workers that help them are judged; autovacuum, walsenders and opscheck's own
-    sessions are not. A query counts once, however many workers it has. What `allow` leaves out is measured.
+    Client sessions and their parallel workers are judged; autovacuum, walsenders and opscheck's own sessions are not.
+    A query counts once, regardless of its workers. Sessions that `allow` excludes are still measured.
     """
 
     any_limit_of = ("query", "transaction", "idle_in_transaction")
@@ -131,7 +132,7 @@ class PostgresActivity(InServer, check="postgres.activity"):
     )
     fact_names: ClassVar = {
         "pid": "the session's process id",
-        "application": "its application_name; missing when it gave none",
+        "application": "its application_name; missing when it set none",
         "role": "its role",
         "database": "its database",
     }
@@ -144,23 +145,23 @@ class PostgresActivity(InServer, check="postgres.activity"):
     }
 
     query: Graded[Duration] | None = None
-    """How long a query may run."""
+    """Maximum duration of a query."""
     transaction: Graded[Duration] | None = None
-    """How long a transaction may be open, whatever is done in it."""
+    """Maximum duration of a transaction, busy or idle."""
     idle_in_transaction: Graded[Duration] | None = None
     """
-    How long a session may do nothing inside a transaction, aborted ones included.
+    Maximum idle time inside a transaction, aborted ones included.
 
-    It counts from when the session became idle, and not from the transaction's start.
+    It counts from the moment when the session became idle, not from the transaction's start.
     """
     allow: tuple[Allowed, ...] = (
         Allowed(application="pg_dump*", at_most=Duration("86400")),
         Allowed(application="vacuumdb", at_most=Duration("86400")),
     )
     """
-    Sessions that may take longer than the limits; by default pg_dump, pg_dumpall and vacuumdb, a day.
+    Sessions that may take longer than the limits; by default pg_dump, pg_dumpall and vacuumdb for a day.
 
-    The application_name is what the client says of itself: whoever can log in can take another's.
+    A client chooses its application_name freely, and may use another one's.
     """
 
     def queries(self) -> Iterable[Query[Any]]:

@@ -15,42 +15,41 @@ from opscheck.systems.postgres.server import READ_SERVER_FILES, InServer, Server
 
 
 class Archiving(msgspec.Struct, frozen=True, kw_only=True):
-    """How a server archives its WAL, and how far it has come. What its archive_command is stays on the server."""
+    """The state of a server's WAL archiving. The archive_command itself stays on the server."""
 
     standby: bool
     archive_mode: Literal["off", "on", "always"]
     has_command: bool
-    """Whether archive_command or archive_library is set; known while archive_mode is not off."""
+    """True if archive_command or archive_library is set; known while archive_mode is not off."""
     discards: bool
-    """Whether archive_command is one that succeeds and keeps nothing, such as `/bin/true`."""
+    """True if archive_command succeeds without storing anything, such as `/bin/true`."""
     archive_timeout_s: float
-    """After how long a segment is ended that is not full; 0 is never."""
+    """Time after which a partial segment is ended; 0 is never."""
     taken_at: Timestamp
-    """The server's own clock, which all its times are by."""
+    """The server's clock, the base of all times here."""
     archived_count: int
     failed_count: int
     last_archived_wal: str | None
     last_archived_at: Timestamp | None
-    """None since the counters began: then nothing has been archived since `counting_since`."""
+    """None if nothing has been archived since `counting_since`."""
     last_failed_wal: str | None
     last_failed_at: Timestamp | None
     counting_since: Timestamp | None
-    """`stats_reset`: a crash of the server is one, too."""
+    """`stats_reset`; a crash of the server resets it too."""
     unfinished_bytes: int
-    """How much stands in the segment that is being written; 0 on a standby, which writes none."""
+    """Bytes in the current segment; 0 on a standby."""
     waiting: int
-    """How many finished files wait to be archived."""
+    """Number of finished files that wait to be archived."""
     oldest_waiting: str | None
     oldest_waiting_since: Timestamp | None
-    """When the oldest of them was finished."""
+    """Time when the oldest of them was finished."""
 
     @property
     def failing(self) -> bool:
         """
-        Whether the last attempt failed.
+        True if the last attempt failed.
 
-        Where nothing was ever archived the time of that is NULL, and a comparison with it is NULL as well: a server
-        that has failed since its birth is failing all the same.
+        A server that has never archived a file has no `last_archived_at`: it fails too.
         """
         if self.last_failed_at is None:
             return False
@@ -59,41 +58,41 @@ class Archiving(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ReadArchiver(ServerQuery[Archiving], name="postgres.archiver"):
-    """How a server archives its WAL, and what waits for it."""
+    """The state of a server's WAL archiving, and the WAL that waits."""
 
-    what = "the archiver's successes and failures, and the WAL that waits for it"
+    what = "the archiver's successes and failures, and the WAL that waits to be archived"
 
     needs = (READ_SERVER_FILES,)
 
 
 SHOW_ARCHIVER = Remedy(
-    "See what the archiver has done",
+    "Show the archiver's last successes and failures",
     'psql {{ dsn }} -xc "select last_archived_wal, last_archived_time, last_failed_wal, last_failed_time, '
     'failed_count, pg_current_logfile() as log from pg_stat_archiver"',
 )
-# `psql -c` does not replace variables; what it reads from a pipe it does.
+# `psql -c` does not replace variables; psql replaces them in its standard input.
 SHOW_FAILED = Remedy(
-    "Find in the server's log why archiving fails, mostly a full disk or credentials that expired, and fix it: the "
-    "server tries again by itself. Never delete files of pg_wal",
+    "Find in the server's log why archiving fails, often a full disk or expired credentials, and fix it; the server "
+    "retries by itself. Never delete files of pg_wal",
     "echo \"select last_failed_wal = :'wal' as fails_still, clock_timestamp() - last_failed_time as ago "
     'from pg_stat_archiver" | psql {{ dsn }} -v wal={{ failed_wal }}'
-    "  # why stands in the server's log: archive_command is run by it, as its user",
+    "  # the reason is in the server's log: the server runs archive_command as its own user",
 )
 SHOW_WAITING = Remedy(
-    "Find out whether the files that wait become fewer; never delete files of pg_wal",
+    "Check whether the number of waiting files decreases; never delete files of pg_wal",
     "echo \"select name, modification as finished from pg_ls_archive_statusdir() where name >= :'wal' "
     "and name like '%.ready' order by 1 limit 10\" | psql {{ dsn }} -v wal={{ waiting_wal }}",
 )
 SWITCH_ON = Remedy(
     "Set an archive_command, then switch archive_mode on",
     "echo \"alter system set archive_mode = :'mode'\" | psql {{ dsn }} -v mode={{ archive_mode }}"
-    "  # set archive_command first; it takes a restart",
+    "  # as a superuser; set archive_command first; needs a restart",
 )
 SET_COMMAND = Remedy("Set an archive_command that stores each file in the archive")
 END_SEGMENTS = Remedy(
     "Set an archive_timeout, so that a segment is archived before it is full",
     "echo \"alter system set archive_timeout = :'seconds'; select pg_reload_conf()\" "
-    "| psql {{ dsn }} -v seconds={{ archive_timeout }}",
+    "| psql {{ dsn }} -v seconds={{ archive_timeout }}  # as a superuser",
 )
 
 
@@ -102,42 +101,39 @@ class PostgresArchiver(InServer, check="postgres.archiver"):
     The WAL archive is complete and up to date.
 
     A server that archives nothing violates this at `severity`, or at the worst severity of its limits: archive_mode is
-    off, there is no archive_command, or it is one that keeps nothing, such as `/bin/true`. One that has failed since
-    its birth waits as one that fails now. That WAL is archived says nothing of base backups.
+    off, archive_command is not set, or it stores nothing, such as `/bin/true`. This does not check base backups.
     """
 
     any_limit_of = ("waiting", "backlog", "age")
     remedies = (SHOW_ARCHIVER, SHOW_FAILED, SHOW_WAITING, SWITCH_ON, SET_COMMAND, END_SEGMENTS)
     fact_names: ClassVar = {
-        "waiting_wal": "the file that waits longest",
-        "failed_wal": "the file that could not be archived at the last attempt",
+        "waiting_wal": "the file that has waited longest",
+        "failed_wal": "the file of the last failed attempt",
         "archive_mode": "the archive_mode that the server needs",
-        "archive_timeout": "the seconds that would keep `age`",
+        "archive_timeout": "an archive_timeout in seconds that keeps `age`",
     }
 
     waiting: Graded[Duration] | None = None
-    """
-    How long a finished file of WAL may wait for the archive, whether the archiver fails, hangs or cannot keep pace.
-    """
+    """Maximum time that a finished WAL file waits, because the archiver fails, hangs or is too slow."""
     backlog: Graded[Count] | None = None
-    """How many finished files may wait."""
+    """Maximum number of finished files that wait."""
     age: Graded[Duration] | None = None
     """
-    How old changes may be that are in no archive yet: what is lost with the server.
+    Maximum age of changes outside the archive, which are lost with the server (RPO).
 
-    A segment is archived when it is full, or when archive_timeout ends it; what stands in one that nothing ends is
-    as old as the last that was archived. Not judged while nothing but the server's own small records (1 kB) is
-    outside the archive, as on an idle server, and on a standby only by what waits.
+    A segment is archived when it is full, or after archive_timeout. Without archive_timeout, the current segment is
+    as old as the last archived one. Not judged while only the server's own small records (1 kB) are outside the
+    archive, as on an idle server. On a standby only waiting files are judged.
     """
     on_standby: Literal["unknown", "skip"] = "unknown"
     """
-    What is said of a standby that leaves archiving to its primary: `unknown`, or that this does not apply there.
+    Verdict for a standby that leaves archiving to its primary: `unknown`, or `skip` where this does not apply.
 
-    With `archive_mode = always` a standby archives by itself, and is judged.
+    A standby with `archive_mode = always` archives by itself and is judged.
     """
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The archiver, and what waits for it."""
+        """The archiver's state."""
         return (self.archiver,)
 
     @property
@@ -146,17 +142,17 @@ class PostgresArchiver(InServer, check="postgres.archiver"):
         return ReadArchiver(self.target.name)
 
     def does_not_apply(self, problem: Problem) -> bool:
-        """True on a standby that archives nothing, where the policy says so."""
+        """True on a standby that archives nothing, with `on_standby: skip`."""
         return self.on_standby == "skip" and problem.kind is ProblemKind.ABSENT
 
 
-# A checkpoint and a snapshot of running transactions; an idle server writes no more into a segment.
+# The size of a checkpoint and a snapshot of running transactions, which an idle server writes into a segment.
 _OF_ITS_OWN = 1000
 
 
 @dataclass(frozen=True)
 class NotArchiving:
-    """Why a server archives nothing."""
+    """The reason why a server archives nothing."""
 
     observed: str
     expected: str
@@ -165,25 +161,25 @@ class NotArchiving:
 
 
 def not_archiving(answer: Archiving) -> NotArchiving | None:
-    """Why it archives nothing, by its settings; None when they are well."""
+    """The setting because of which it archives nothing; None when the settings are right."""
     if answer.archive_mode == "off":
         expected = "archive_mode on, and an archive_command or archive_library"
         known = {"archive_mode": "on"}
         return NotArchiving("archive_mode is off: no WAL is archived", expected, (SWITCH_ON,), known)
     if not answer.has_command:
-        observed = "neither archive_command nor archive_library is set: WAL is kept and waits"
+        observed = "neither archive_command nor archive_library is set: WAL piles up"
         return NotArchiving(observed, "an archive_command or archive_library")
     if answer.discards:
-        return NotArchiving("archive_command succeeds and keeps nothing", "a command that stores the file %p")
+        return NotArchiving("archive_command succeeds without storing anything", "a command that stores the file %p")
     return None
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Finished files that wait for the archive."""
+    """Finished files that wait to be archived."""
 
     seconds: Duration
-    """How long the oldest has waited."""
+    """Waiting time of the oldest."""
     since: datetime | None
     detail: str
     evidence: list[str]
@@ -192,10 +188,10 @@ class Waiting:
 
 
 def waiting(answer: Archiving) -> Waiting:
-    """What waits, and since when."""
+    """The waiting files, and the start of the longest wait."""
     since = answer.oldest_waiting_since
     if since is None and answer.failing:
-        since = answer.last_failed_at  # the file was removed unarchived: it is missing there
+        since = answer.last_failed_at  # the file was removed unarchived: the archive has a gap
     failed = answer.last_failed_wal if answer.failing else None
     waits = (answer.oldest_waiting or "").removesuffix(".ready")
     files = [(SHOW_FAILED, "failed_wal", failed), (SHOW_WAITING, "waiting_wal", waits)]
@@ -214,31 +210,31 @@ class Unarchived:
     """Changes that are in no archive yet."""
 
     seconds: Duration
-    """How old they can be."""
+    """Their maximum age."""
     judged: bool
-    """False where there are none, as far as can be told."""
+    """False when no such changes are visible."""
     detail: str
     remedies: tuple[Remedy, ...]
     facts: dict[str, str]
 
 
 def unarchived(query: ReadArchiver, limit: Graded[Duration] | None, answer: Archiving) -> Unarchived:
-    """How old changes can be that are in no archive. Raises CouldNotObserve when nothing was archived in known time."""
+    """The maximum age of unarchived changes. Raises CouldNotObserve when the last archiving has no known time."""
     start = answer.last_archived_at or answer.counting_since
     if start is None:
-        text = "the server says neither when it last archived anything nor since when it counts"
+        text = "the server reports neither its last archiving nor the start of its counters"
         raise CouldNotObserve(query, Problem(kind=ProblemKind.UNREADABLE, text=text))
     seconds = _age(answer, start)
     if answer.archive_timeout_s and not answer.standby:
-        # What waits was ended by then, and what is not ended yet is younger.
+        # Waiting files were ended by then, and the current segment is younger.
         queued = _age(answer, answer.oldest_waiting_since) if answer.oldest_waiting_since else 0.0
         seconds = Duration(min(seconds, answer.archive_timeout_s + queued))
-    # The mildest limit: with it as archive_timeout, no limit is broken.
+    # The first limit: with it as archive_timeout, no limit is violated.
     timeout = limit.steps[0][1] if limit and not answer.waiting else None
     return Unarchived(
         seconds=seconds,
         judged=answer.waiting > 0 or answer.unfinished_bytes > _OF_ITS_OWN,
-        detail=("" if answer.last_archived_at else "nothing archived since its counters began; ") + _outside(answer),
+        detail=("" if answer.last_archived_at else "nothing archived since the counters began; ") + _outside(answer),
         remedies=() if timeout is None else (END_SEGMENTS,),
         facts={} if timeout is None else {"archive_timeout": str(max(1, int(timeout)))},
     )
@@ -247,16 +243,16 @@ def unarchived(query: ReadArchiver, limit: Graded[Duration] | None, answer: Arch
 def _outside(answer: Archiving) -> str:
     if answer.standby:
         return f"{_files(answer)} waiting"
-    written = f"{format_bytes(answer.unfinished_bytes)} in the segment that is being written"
+    written = f"{format_bytes(answer.unfinished_bytes)} in the current segment"
     ended = Duration(answer.archive_timeout_s)
-    ends = f"archive_timeout ends after {ended}" if ended else "ends when it is full: archive_timeout is 0"
-    return f"{_files(answer)} waiting, {written}, which {ends}"
+    ends = f"archive_timeout is {ended}" if ended else "archive_timeout is 0: it ends when it is full"
+    return f"{_files(answer)} waiting, {written}; {ends}"
 
 
 def _state(answer: Archiving) -> str:
     if not answer.failing:
-        return f"{_files(answer)}; the archiver has not failed: it hangs, or cannot keep pace"
-    since = "" if answer.last_archived_at else ", and nothing has been archived since its counters began"
+        return f"{_files(answer)}; the archiver has not failed: it hangs or is too slow"
+    since = "" if answer.last_archived_at else "; nothing archived since the counters began"
     return f"{_files(answer)}; the last attempt failed{since}"
 
 

@@ -1,4 +1,4 @@
-"""postgres.connections: who holds a server's connections, and how many are left."""
+"""postgres.connections: the holders of a server's connections, and the free connections."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from opscheck.systems.postgres.server import READ_SESSIONS, InServer, ServerQuer
 
 
 class RefusedBy(StrEnum):
-    """Which limit a connection met. PostgreSQL refuses all three with SQLSTATE 53300."""
+    """The limit that refused a connection. PostgreSQL has one SQLSTATE for all three: 53300."""
 
     SERVER = "server"
-    """max_connections, or what it keeps for others."""
+    """max_connections, minus the reserved connections."""
     ROLE = "role"
-    """The CONNECTION LIMIT of the role that tried."""
+    """The CONNECTION LIMIT of the role."""
     DATABASE = "database"
     """The CONNECTION LIMIT of the database."""
 
@@ -30,12 +30,12 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """The server has no connection left for the role of the dsn."""
 
     text: str
-    """The server's own words, in its own language."""
+    """The server's message, in its own language."""
     by: RefusedBy
     role: str
-    """Who was refused."""
+    """The refused role."""
     database: str
-    """Where."""
+    """The database of the attempt."""
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,11 +44,11 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     used: int
     limit: int | None
-    """Its own CONNECTION LIMIT, None when it has none (or when it is a superuser's, which PostgreSQL ignores)."""
+    """Its own CONNECTION LIMIT; None without one, and for a superuser, where PostgreSQL ignores it."""
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """Client connections that have the same origin and do the same."""
+    """Client connections with the same origin and the same state."""
 
     application: str
     role: str
@@ -60,7 +60,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
-    """Who holds a server's connections. The session of opscheck is not counted, nor are walsenders."""
+    """The holders of a server's connections. opscheck's own session and walsenders are not counted."""
 
     role: str
     """The role of the dsn."""
@@ -71,25 +71,25 @@ class Occupancy(msgspec.Struct, frozen=True, kw_only=True):
     """`reserved_connections`; 0 before PostgreSQL 16, which has no such setting."""
     used: int
     roles: tuple[Share, ...]
-    """Those with a limit of their own, and the one that the query names."""
+    """The roles with their own limit, and the role of the query."""
     databases: tuple[Share, ...]
-    """Those with a limit of their own, and the one that the query names."""
+    """The databases with their own limit, and the database of the query."""
     holders: tuple[Holder, ...]
     """The largest groups, the largest first."""
     walsenders: int
-    """The connections that send WAL: to standbys, to subscribers, to pg_basebackup. They have places of their own."""
+    """Connections that send WAL: to standbys, subscribers, pg_basebackup. They count against max_wal_senders."""
     max_wal_senders: int
     senders: tuple[Holder, ...]
-    """The largest groups of them, the largest first."""
+    """Their largest groups, the largest first."""
 
     @property
     def usable(self) -> int:
-        """How many connections clients can have before they are refused."""
+        """Maximum number of client connections."""
         return self.max_connections - self.superuser_reserved - self.reserved
 
 
 class SessionsAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Exactly one of the two: who holds the connections, or that not even one was left for opscheck."""
+    """Exactly one of the two: the occupancy, or the refusal of opscheck's own connection."""
 
     occupancy: Occupancy | None = None
     refusal: Refusal | None = None
@@ -97,14 +97,14 @@ class SessionsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Sessions(ServerQuery[SessionsAnswer], name="postgres.sessions"):
-    """Who holds the server's connections, and how many may be held."""
+    """The holders of the server's connections, and the limits."""
 
     needs = (READ_SESSIONS,)
 
     role: str | None = None
-    """A role to count, with or without a limit of its own."""
+    """A role to count, with or without its own limit."""
     database: str | None = None
-    """A database to count, with or without a limit of its own."""
+    """A database to count, with or without its own limit."""
 
 
 _HOLDERS = (
@@ -118,22 +118,22 @@ SHOW_HOLDERS = Remedy(
 )
 SHOW_HOLDERS_AS_SUPERUSER = Remedy(
     "Log in as a superuser, find the client that holds too many connections and restart it, or lower its pool's size",
-    f'psql {{{{ server }}}} -U postgres -c "{_HOLDERS.format("")}"  # for superusers there are some left',
+    f'psql {{{{ server }}}} -U postgres -c "{_HOLDERS.format("")}"  # superusers have reserved connections',
 )
-# `psql -c` does not replace variables; what it reads from a pipe it does.
+# `psql -c` does not replace variables; psql replaces them in its standard input.
 END_IDLE = Remedy(
-    "End connections that have long been idle",
+    "End connections that have been idle for long",
     "echo \"select pg_terminate_backend(pid) from pg_stat_activity where application_name = :'application' "
     "and state = 'idle' and state_change < now() - interval '10 minutes'\" "
-    "| psql {{ dsn }} -v application={{ application }}",
+    "| psql {{ dsn }} -v application={{ application }}  # as a superuser",
 )
-_RAISE = "Raise the limit only where there is memory for what it lets in"
+_RAISE = "Raise the limit only if the server has memory for more connections"
 RAISE = {
     RefusedBy.SERVER: Remedy(
         _RAISE,
         "printf '%s\\n' \"select format('alter system set max_connections = %s', "
         "current_setting('max_connections')::int * 3 / 2) \\gexec\" | psql {{ server }} -U postgres"
-        "  # each takes memory; read at the server's next start",
+        "  # each takes memory; applies after a restart",
     ),
     RefusedBy.ROLE: Remedy(
         _RAISE,
@@ -148,7 +148,7 @@ RAISE = {
     ),
 }
 SHOW_WALSENDERS = Remedy(
-    "Find replicas and tools that are connected twice, or without need",
+    "Find replicas and tools that are connected twice or unnecessarily",
     'psql {{ server }} -U postgres -c "select application_name, client_addr, state, backend_start '
     'from pg_stat_replication order by 4"',
 )
@@ -156,20 +156,20 @@ RAISE_MAX_WAL_SENDERS = Remedy(
     "Raise max_wal_senders",
     "printf '%s\\n' \"select format('alter system set max_wal_senders = %s', "
     "current_setting('max_wal_senders')::int * 2 + 1) \\gexec\" | psql {{ server }} -U postgres"
-    "  # read at the server's next start; a standby must not have less",
+    "  # applies after a restart; a standby must not have less",
 )
-REACH = Remedy("Start the server, or restore the way to it")
+REACH = Remedy("Start the server, or restore the network path to it")
 
 
 class PostgresConnections(InServer, check="postgres.connections"):
     """
     Clients can connect: connections stay below the limit.
 
-    Clients are refused before `max_connections` is reached, because the server keeps some for superusers and, from
-    PostgreSQL 16, for others; those are taken off first. The session of opscheck is not counted, and walsenders have
-    places of their own. Roles and databases with a CONNECTION LIMIT are held to `used` as well. A server that refuses
-    opscheck itself because it is full violates this expectation at its worst severity. Behind a pooler clients queue
-    while the server has room: judge `pgbouncer.pools` too.
+    The server refuses clients before `max_connections` is reached: some connections are reserved for superusers and,
+    from PostgreSQL 16, for other roles. These are subtracted first. opscheck's own session is not counted, and
+    walsenders have a limit of their own. Roles and databases with a CONNECTION LIMIT are held to `used` as well. A full
+    server that refuses opscheck violates this expectation at its worst severity. Behind a pooler, clients queue while
+    the server has room: judge `pgbouncer.pools` too.
     """
 
     any_limit_of = ("used", "free", "walsenders")
@@ -184,13 +184,13 @@ class PostgresConnections(InServer, check="postgres.connections"):
     )
     no_answer_remedies = (REACH,)
     fact_names: ClassVar[Mapping[str, str]] = {
-        "application": "application_name of the largest group of connections; missing when it gave none",
-        "role": "the role of that group, or the one whose CONNECTION LIMIT is reached",
-        "client": "the address of that group; missing when it came through a Unix socket",
-        "state": "what its connections do, such as idle",
+        "application": "application_name of the largest group of connections; missing when it set none",
+        "role": "the role of that group, or the role whose CONNECTION LIMIT is reached",
+        "client": "the address of that group; missing for a Unix socket",
+        "state": "the state of its connections, such as idle",
         "database": "the database whose CONNECTION LIMIT is reached",
-        "used": "how many connections are held",
-        "usable": "how many can be",
+        "used": "the number of connections in use",
+        "usable": "the maximum number of connections",
         "server": "the server, without user and password; missing when the dsn does not name it",
     }
     former_fact_names: ClassVar = {
@@ -203,11 +203,11 @@ class PostgresConnections(InServer, check="postgres.connections"):
     }
 
     used: ShareUsed | None = None
-    """How much may be used of the connections that clients can have, in percent."""
+    """Maximum share of the clients' connections in use."""
     free: CountLeft | None = None
-    """How many connections must be left for clients."""
+    """Minimum number of free connections for clients."""
     walsenders: ShareUsed | None = None
-    """How much may be used of `max_wal_senders`, in percent; a standby that finds no place falls behind for good."""
+    """Maximum share of `max_wal_senders` in use; a standby without a walsender falls behind."""
     role: str | None = None
     """Judge only this role: against its own CONNECTION LIMIT, or against the whole server when it has none."""
     database: str | None = None
@@ -221,5 +221,5 @@ class PostgresConnections(InServer, check="postgres.connections"):
         return Sessions(self.target.name, role=self.role, database=self.database)
 
     def no_answer(self, problem: Problem) -> Severity | None:
-        """An unreachable server gives no client a connection."""
+        """An unreachable server violates this: clients cannot connect."""
         return self.ungraded_severity if problem.kind is ProblemKind.UNREACHABLE else None

@@ -1,4 +1,4 @@
-"""Queries and expectations that look into the databases of a server."""
+"""Queries and expectations that read the databases of a server."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -26,18 +26,18 @@ _WILD = frozenset("*?[")
 
 @dataclass(frozen=True)
 class DatabaseQuery(ServerQuery[A]):
-    """One query that is sent in a database: about its tables, its indexes, its sequences."""
+    """A query that runs in one database: about its tables, indexes or sequences."""
 
     database: str | None = None
-    """The database; None is the one that the target's dsn names."""
+    """The database; None is the database of the target's dsn."""
 
     def permissions(self) -> tuple[Permission, ...]:
-        """The roles of `needs`, and to connect where another database is named."""
+        """The roles of `needs`, and CONNECT where another database is named."""
         return (*self.needs, *((ConnectGrant(self.database),) if self.database else ()))
 
     @property
     def group(self) -> str:
-        """Sent after the other queries in this database, on one connection."""
+        """Queries in one database run one after the other, on one connection."""
         return self.database or super().group
 
     def text(self) -> str:
@@ -48,7 +48,7 @@ class DatabaseQuery(ServerQuery[A]):
 
 
 def is_pattern(name: str) -> bool:
-    """Whether it may mean several databases, or none."""
+    """True when it may match several databases, or none."""
     return bool(_WILD & set(name))
 
 
@@ -56,22 +56,22 @@ DatabasePatterns = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Fi
 
 
 class InDatabases(InServer):
-    """Looks into one or several databases of a server, one after the other."""
+    """Reads one or several databases of a server."""
 
     databases: DatabasePatterns | None = None
-    """Names of databases, with `*` and `?`; the one that the target's dsn names by default. Each costs a connection."""
+    """Names of databases, with `*` and `?`; by default the database of the target's dsn. Each takes a connection."""
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """Those of `databases` that are patterns."""
+        """The patterns among `databases`."""
         return tuple(filter(is_pattern, self.databases or ()))
 
     def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:  # noqa: ARG002 - subclasses read it
-        """Its queries in one database; None is the one that the dsn names."""
+        """Its queries in one database; None is the database of the dsn."""
         return ()
 
     def queries(self) -> Iterable[Query[Any]]:
-        """Its queries in the databases that it names, and which databases there are where it names a pattern."""
+        """Its queries in the named databases, and the list of databases where it names a pattern."""
         if not self.patterns:
             yield from self._in(self.databases or (None,))
         elif self._in((None,)):
@@ -83,13 +83,13 @@ class InDatabases(InServer):
             yield from self._in(self.matched(answer(ListDatabases(self.target.name))))
 
     def described(self) -> Iterable[Query[Any]]:
-        """For people, the queries with the patterns in the place of the databases."""
+        """For people: the queries with the patterns instead of the databases."""
         yield from super().described()
         if self.patterns:
             yield from self._in(self.databases or ())
 
     def matched(self, there: DatabaseNames) -> tuple[str, ...]:
-        """The databases that are meant, those that are named but not there as well."""
+        """The databases that match, and the named ones, even those that do not exist."""
         found: dict[str, None] = {}
         for name in self.databases or (there.current,):
             matching = [one for one in there.names if fnmatchcase(one, name)]
@@ -104,10 +104,10 @@ def each_database(
     expectation: InDatabases, observe: Observe, kind: type[DatabaseQuery[A]]
 ) -> Iterator[tuple[DatabaseQuery[A], A]]:
     """
-    The query and the answer of all that answered; at the end raises CouldNotObserve for the first that did not.
+    Each query with its answer; at the end raises CouldNotObserve for the first query without an answer.
 
-    So a loop over it judges what can be judged before it stops. Raises CouldNotObserve at once where no database
-    matches. Nothing where the expectation has no such query.
+    So a loop judges all available answers first. Raises CouldNotObserve at once where no database matches. Yields
+    nothing where the expectation has no such query.
     """
     missing: CouldNotObserve | None = None
     for query in _queries(expectation, observe, kind):
@@ -135,28 +135,28 @@ def _queries(expectation: InDatabases, observe: Observe, kind: type[DatabaseQuer
     return [query for query in queries if isinstance(query, kind)]
 
 
-def none_matches(listing: ListDatabases, patterns: tuple[str, ...], there: DatabaseNames) -> CouldNotObserve:
-    """Why nothing can be judged where no database has one of these names."""
-    text, advice = f"no database is called {' or '.join(patterns)}", f"there are {', '.join(there.names) or 'none'}"
+def none_matches(listing: Query[Any], patterns: tuple[str, ...], there: DatabaseNames) -> CouldNotObserve:
+    """The error for patterns that match no database."""
+    text, advice = f"no database matches {' or '.join(patterns)}", f"databases: {', '.join(there.names) or 'none'}"
     return CouldNotObserve(listing, Problem(kind=ProblemKind.UNSUPPORTED, text=text, advice=advice))
 
 
 def connectable(database: str) -> bool:
-    r"""Whether psql's `\connect` takes this for a name; what looks like a connection string would lead elsewhere."""
+    r"""True when psql's `\connect` takes it as a name, not as a connection string, which would lead elsewhere."""
     return bool(database) and "=" not in database and "://" not in database
 
 
 def in_psql(database: str, remedy: Remedy, **facts: Fact) -> dict[str, Any]:
-    """What a finding has of a remedy in a database: the remedy and its facts, where psql can connect to it."""
+    """The remedy and its facts for a finding about a database; nothing where psql cannot connect to it."""
     return {"remedies": (remedy,), "facts": {"database": database, **facts}} if connectable(database) else {}
 
 
 def psql_command(statements: str, *facts: str, options: str = "") -> str:
     r"""
-    The command of a remedy that runs statements in the database of a finding, with its facts as psql's variables.
+    The command of a remedy that runs statements in the finding's database, with its facts as psql variables.
 
-    `statements` are words of a shell. psql takes a DSN or the name of a database, not both; it knows the rest of the
-    DSN when it connects again.
+    `statements` are words of a shell. psql takes a DSN or the name of a database, not both; `\connect` keeps the rest
+    of the DSN.
     """
     variables = "".join(f" -v {name}={{{{ {name} }}}}" for name in ("database", *facts))
     return f"printf '%s\\n' '\\connect :\"database\"' {statements} | psql {{{{ dsn }}}}{options}{variables}"

@@ -16,43 +16,43 @@ AnyIndex = TypeVar("AnyIndex")
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
-    """One index, and how large it is."""
+    """One index, with its size."""
 
     schema: str
     name: str
     sql_name: str
-    """Schema and name as SQL takes them."""
+    """Schema and name, quoted for SQL."""
     table: str
-    """Its table, as SQL takes it."""
+    """Its table, quoted for SQL."""
     bytes: int
 
 
 class InvalidIndex(Index, frozen=True, kw_only=True):
-    """An index that no query may use, and that every write still has to keep; no build of it is running."""
+    """An index that no query uses and every write maintains; it is not being built."""
 
     leftover: bool
-    """True for what a REINDEX CONCURRENTLY left behind that failed: the index itself is another one."""
+    """True for the leftover of a failed REINDEX CONCURRENTLY; the index itself is another one."""
 
 
 class DuplicateIndex(Index, frozen=True, kw_only=True):
-    """An index that another one of the same table makes superfluous."""
+    """An index that another one of the same table makes redundant."""
 
     same_as: str
-    """The other one, as SQL takes it."""
+    """The other one, quoted for SQL."""
     constraint: str
-    """The constraint that stands on it; empty for none."""
+    """The constraint that uses it; empty for none."""
     table_schema: str
     table_name: str
     partitioned: bool
-    """True for an index of a partitioned table, with one of each partition below it."""
+    """True for an index of a partitioned table, which has one index per partition."""
 
 
 class UnusedIndex(Index, frozen=True, kw_only=True):
-    """An index that no query of this server has used for long."""
+    """An index that no query of this server has used for a long time."""
 
     scans: int
     last_scan: datetime | None
-    """Known from PostgreSQL 16 on."""
+    """Available from PostgreSQL 16 on."""
     partitioned: bool
 
 
@@ -61,10 +61,10 @@ class Indexes(msgspec.Struct, Generic[AnyIndex], frozen=True, kw_only=True):
 
     database: str
     indexes: int
-    """How many indexes there are in all, those of system schemas left out."""
+    """Number of all indexes, without system schemas."""
     found: tuple[AnyIndex, ...]
     total: int
-    """How many of the kind there are, for not all may be named."""
+    """Number of all indexes of the kind; `found` may contain fewer."""
 
 
 InvalidIndexes: TypeAlias = Indexes[InvalidIndex]
@@ -73,64 +73,63 @@ DuplicateIndexes: TypeAlias = Indexes[DuplicateIndex]
 
 
 class UnusedIndexes(Indexes[UnusedIndex], frozen=True, kw_only=True):
-    """None is named where the server has not counted for so long."""
+    """Unused indexes; empty where the server has not counted for long enough."""
 
     counted_since: datetime | None
-    """Since when the server counts; before that it forgot: a reset, a crash, a new server."""
+    """Start of the counters: a reset, a crash, a new server."""
     clock: datetime
     """The time of the server's clock."""
     counts: bool
     """False where `track_counts` is off."""
     standby: bool
     standbys: int
-    """How many servers stream from this one."""
+    """Number of servers that stream from this one."""
 
 
 @dataclass(frozen=True)
 class ListInvalidIndexes(DatabaseQuery[InvalidIndexes], name="postgres.invalid-indexes"):
-    """Which indexes are invalid, and not being built."""
+    """Indexes that are invalid, and not being built."""
 
-    what = "the invalid indexes that nobody is building"
+    what = "the invalid indexes that are not being built"
 
     needs = (READ_SESSIONS,)  # without it, an index that is being built looks like one that failed
 
 
 @dataclass(frozen=True)
 class ListDuplicateIndexes(DatabaseQuery[DuplicateIndexes], name="postgres.duplicate-indexes"):
-    """Which indexes are there twice."""
+    """Duplicate indexes."""
 
-    what = "the indexes that are there twice"
+    what = "the duplicate indexes"
 
 
 @dataclass(frozen=True)
 class ListUnusedIndexes(DatabaseQuery[UnusedIndexes], name="postgres.unused-indexes"):
-    """Which indexes no query uses."""
+    """Indexes that no query uses."""
 
     unused_for_s: float = 30 * 86400.0
-    """For how long no query may have used them."""
+    """Time without use."""
 
     def in_words(self) -> str:
-        """In words."""
-        return f"the indexes that nobody has used for {self.unused_for_s / 86400:g} days"
+        return f"the indexes that were not used for {self.unused_for_s / 86400:g} days"
 
 
 def _command(statement: str, *facts: str) -> str:
-    return psql_command(f"'{statement}'", *facts, options=" -v ON_ERROR_STOP=1")
+    return psql_command(f"'{statement}'", *facts, options=" -v ON_ERROR_STOP=1") + "  # as the table's owner"
 
 
 REBUILD = Remedy(
-    "Build the index again; a unique one fails until its duplicate rows are gone",
+    "Rebuild the index; for a unique one, remove duplicate rows first",
     _command('reindex index concurrently :"schema".:"index"', "schema", "index"),
 )
-_DROP = "Drop the index when it is used by nobody here and on any replica"
+_DROP = "Drop the index if no query uses it, here and on each replica"
 DROP = Remedy(_DROP, _command('drop index concurrently :"schema".:"index"', "schema", "index"))
 DROP_PARTITIONED = Remedy(
     _DROP,
     _command('drop index :"schema".:"index"', "schema", "index")
-    + "  # it cannot be dropped concurrently: it waits for the table, and everybody else for it",
+    + "; cannot be dropped concurrently: it waits for a lock on the table and blocks all queries on it",
 )
 DROP_CONSTRAINT = Remedy(
-    "Drop the constraint that another index serves as well",
+    "Drop the redundant constraint",
     _command(
         'alter table :"table_schema".:"table" drop constraint :"constraint"', "table_schema", "table", "constraint"
     ),
@@ -141,10 +140,10 @@ class PostgresIndexes(InDatabases, check="postgres.indexes"):
     """
     Every index is valid, unique in purpose, and used.
 
-    An invalid index serves no query, and every write still has to keep it. One that is being built or dropped right now
-    is no finding, nor is the index of a partitioned table, which is invalid until all partitions have theirs. What
-    makes rows unique, is a replica identity or supports a foreign key counts as used. A server knows neither what its
-    replicas use nor when an index was created: ask there, and let a new index its time, before you drop one.
+    Queries do not use an invalid index, but every write maintains it. An index that is being built or dropped is not a
+    finding; nor is an index of a partitioned table, which is invalid until each partition has one. An index counts as
+    used if it makes rows unique, is a replica identity or supports a foreign key. A server reports neither the use on
+    its replicas nor when an index was created: check the replicas, and the age of the index, before you drop it.
     """
 
     any_limit_of = ("invalid", "duplicates", "unused")
@@ -153,7 +152,7 @@ class PostgresIndexes(InDatabases, check="postgres.indexes"):
         "database": "the database of the index",
         "schema": "the schema of the index",
         "index": "the index",
-        "constraint": "the constraint that stands on a duplicate",
+        "constraint": "the constraint that uses a duplicate",
         "table_schema": "the schema of its table",
         "table": "its table",
     }
@@ -165,13 +164,13 @@ class PostgresIndexes(InDatabases, check="postgres.indexes"):
     }
 
     invalid: Graded[Count] | None = None
-    """How many invalid indexes each database may have that nobody is building: {P2: 0}."""
+    """Maximum number of invalid indexes per database, without indexes that are being built: {P2: 0}."""
     duplicates: Graded[ByteSize] | None = None
-    """How large an index may be that another one of its table makes superfluous: {P3: 0B}."""
+    """Maximum size of an index that duplicates another one of its table: {P3: 0B}."""
     unused: Graded[ByteSize] | None = None
-    """How large an index may be that nobody used for the time of `unused_for`: {P3: 100MB}."""
+    """Maximum size of an index that was not used for the time of `unused_for`: {P3: 100MB}."""
     unused_for: Timeout = Duration(30 * 86400)
-    """For how long nobody used it. A server that has not counted for so long cannot tell, and it is unknown."""
+    """Time without use. The verdict is `unknown` where the server's counters are younger."""
 
     def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:
         """A query for each limit."""

@@ -1,4 +1,4 @@
-"""postgres.locks: who waits for locks, and for whom."""
+"""postgres.locks: sessions that wait for locks, and the sessions that block them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,23 +21,23 @@ class Waiter(msgspec.Struct, frozen=True, kw_only=True):
 
     pid: int
     leader_pid: int | None = None
-    """Of a parallel worker: whose query waits."""
+    """Of a parallel worker: the process whose query waits."""
     since: datetime | None
-    """Since when; None when it has only just begun to."""
+    """The start of the wait; None when it has only just begun."""
     is_exact: bool
-    """False before PostgreSQL 14, which does not show it: `since` is then when its query began."""
+    """False before PostgreSQL 14, which does not show the start: `since` is then the start of its query."""
     mode: str
     locktype: str
     relation: str | None = None
-    """The table, where the lock is of a table or in one."""
+    """The table, for a lock on a table or in one."""
     blockers: tuple[int, ...]
-    """Whom it waits for; 0 stands for a prepared transaction."""
+    """The processes that block it; 0 is a prepared transaction."""
     prepared: tuple[str, ...] = ()
-    """The prepared transactions that hold what it waits for."""
+    """The prepared transactions that block it."""
 
 
 class PreparedTransaction(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction that waits for its COMMIT PREPARED; it outlives sessions and restarts."""
+    """A transaction before its COMMIT PREPARED; it survives sessions and restarts."""
 
     gid: str
     prepared: datetime
@@ -46,18 +46,18 @@ class PreparedTransaction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LockHolder(msgspec.Struct, frozen=True, kw_only=True):
-    """Who has entries in the shared lock table."""
+    """A process with entries in the shared lock table."""
 
     pid: int | None
-    """None for the prepared transactions together."""
+    """None for all prepared transactions together."""
     locks: int
 
 
 class LockTable(msgspec.Struct, frozen=True, kw_only=True):
     """
-    The shared lock table. Locks taken on the fast path are not in it.
+    The shared lock table, without fast-path locks.
 
-    It has a place per locked object, and two per pair of an object and who holds or awaits it.
+    It has one slot per locked object, and two per pair of an object and a process that holds or awaits it.
     """
 
     objects: int
@@ -70,72 +70,72 @@ class LockTable(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def places(self) -> int:
-        """How many objects can be locked."""
+        """Maximum number of locked objects."""
         return self.max_locks_per_transaction * (self.max_connections + self.max_prepared_transactions)
 
 
 class LocksAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Who waits for whom, what is prepared, and how full the lock table is."""
+    """Waiting sessions, prepared transactions, and the use of the lock table."""
 
     at: datetime
     """The server's clock."""
     waiters: tuple[Waiter, ...]
-    """Those that wait longest, the longest first."""
+    """The longest waits, the longest first."""
     waiting: int
-    """How many wait in all."""
+    """Number of all waiting sessions."""
     sessions: tuple[Session, ...]
-    """The waiters, whom they wait for, and the largest holders of locks."""
+    """The waiters, their blockers, and the largest holders of locks."""
     prepared: tuple[PreparedTransaction, ...]
-    """The oldest, the oldest first."""
+    """The oldest ones, the oldest first."""
     prepared_total: int
     table: LockTable
 
 
 @dataclass(frozen=True)
 class Locks(ServerQuery[LocksAnswer], name="postgres.locks"):
-    what = "who waits for locks and for whom, the prepared transactions, and how full the lock table is"
+    what = "waits for locks and their blockers, prepared transactions, and the use of the lock table"
     needs = (READ_SESSIONS,)
 
 
 SHOW_WAITS = Remedy(
-    "Find out who waits for whom",
+    "Find the session that blocks the others",
     'echo "select pid, pg_blocking_pids(pid) as waits_for, application_name, usename, datname, '
     "clock_timestamp() - state_change as at_most, pid = :waiter as waits_longest from pg_stat_activity "
     "where wait_event_type = 'Lock' order by 6 desc\" | psql {{ dsn }} -v waiter={{ waiter }}",
 )
-# Each looks again: the session may have moved on, and the pid may be another's by now.
+# Each verifies the state again: the session may have moved on, and the pid may belong to another one.
 CANCEL = Remedy(
-    "Cancel the query at the root, not those that wait behind it",
+    "Cancel the query at the root, not the ones that wait behind it",
     "echo \"select pg_cancel_backend(pid) from pg_stat_activity where pid = :pid and state = 'active'\" "
-    "| psql {{ dsn }} -v pid={{ pid }}",
+    "| psql {{ dsn }} -v pid={{ pid }}  # as a superuser",
 )
 TERMINATE = Remedy(
-    "End the idle session at the root, not those that wait behind it",
+    "End the idle session at the root, not the ones that wait behind it",
     "echo \"select pg_terminate_backend(pid) from pg_stat_activity where pid = :pid and state like 'idle%'\" "
-    "| psql {{ dsn }} -v pid={{ pid }}",
+    "| psql {{ dsn }} -v pid={{ pid }}  # as a superuser",
 )
 SET_IDLE_TIMEOUT = Remedy(
-    "Set its role a limit on idle transactions, so that the server ends the next one",
+    "Set an idle_in_transaction_session_timeout for its role, so that the server ends the next one",
     'echo "alter role :\\"role\\" set idle_in_transaction_session_timeout = \'5min\'" '
-    "| psql {{ dsn }} -v role={{ role }}  # for its next sessions",
+    "| psql {{ dsn }} -v role={{ role }}  # as a superuser; applies to its next sessions",
 )
 # It must run in the database where it was prepared.
 ROLL_BACK = Remedy(
     "End the prepared transaction",
-    psql_command("\"rollback prepared :'gid'\"", "gid") + "  # or commit prepared: what its application meant",
+    psql_command("\"rollback prepared :'gid'\"", "gid") + "  # as its owner; or commit prepared",
 )
 LOCK_TIMEOUT = Remedy(
-    "Change tables with a short lock_timeout, so that a change that has to wait gives up before others queue behind it"
+    "Use a short lock_timeout for schema changes, so that a blocked change gives up before others queue behind it"
 )
 SHOW_LOCKS = Remedy(
-    "Find out why the session with the most locks needs them",
+    "Find out why this session holds the most locks",
     'echo "select locktype, mode, database, count(*) from pg_locks where pid = :pid and not fastpath '
     'group by 1, 2, 3 order by 4 desc" | psql {{ dsn }} -v pid={{ pid }}',
 )
 RAISE_MAX_LOCKS = Remedy(
     "Raise max_locks_per_transaction",
     "echo \"alter system set max_locks_per_transaction = :'locks'\" "
-    "| psql {{ dsn }} -v locks={{ max_locks_per_transaction }}  # read at the server's next start",
+    "| psql {{ dsn }} -v locks={{ max_locks_per_transaction }}  # as a superuser; applies after a restart",
 )
 
 
@@ -143,19 +143,19 @@ class PostgresLocks(InServer, check="postgres.locks"):
     """
     No session waits long for a lock.
 
-    A finding names who is at the root of a chain of waiting sessions, and not the one in front, who waits too. How long
-    a session has waited PostgreSQL tells from 14 on; before it, its query's time is the most that it can be.
+    A finding names the session at the root of a chain of waiting sessions, not the direct blocker, which may wait too.
+    PostgreSQL reports the time of a wait from 14 on; before that, the duration of the query is its upper bound.
     """
 
     any_limit_of = ("waiting", "waiters", "lock_table", "prepared")
     remedies = (SHOW_WAITS, CANCEL, TERMINATE, SET_IDLE_TIMEOUT, ROLL_BACK, LOCK_TIMEOUT, SHOW_LOCKS, RAISE_MAX_LOCKS)
     fact_names: ClassVar = {
-        "pid": "the process that the others wait for, or that holds the most locks; missing when there are several",
-        "role": "the role of the process that the others wait for",
-        "waiter": "the process that has waited longest",
+        "pid": "the process that blocks the others, or that holds the most locks; missing if there are several",
+        "role": "the role of the process that blocks the others",
+        "waiter": "the process with the longest wait",
         "gid": "the name of a prepared transaction",
-        "database": "the database where it was prepared",
-        "max_locks_per_transaction": "twice the server's own setting",
+        "database": "the database of the prepared transaction",
+        "max_locks_per_transaction": "twice the server's current setting",
     }
     former_fact_names: ClassVar = {
         "blocker": Former("pid", SHOW_WAITS),
@@ -168,13 +168,13 @@ class PostgresLocks(InServer, check="postgres.locks"):
     }
 
     waiting: Graded[Duration] | None = None
-    """How long a session may wait for a lock."""
+    """Maximum time that a session waits for a lock."""
     waiters: Graded[Count] | None = None
-    """How many sessions may wait behind the same one."""
+    """Maximum number of sessions that wait behind the same one."""
     lock_table: ShareUsed | None = None
-    """How much of the shared lock table may be used, in percent; where it is full, every statement fails."""
+    """Maximum share of the shared lock table in use; when it is full, statements fail."""
     prepared: Graded[Duration] | None = None
-    """How long a transaction may stay prepared. It keeps its locks, and vacuum waits for it, also after a restart."""
+    """Maximum age of a prepared transaction. It keeps its locks and holds back vacuum, even after a restart."""
 
     def queries(self) -> Iterable[Query[Any]]:
         return (self.locks,)

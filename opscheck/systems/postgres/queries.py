@@ -1,4 +1,4 @@
-"""postgres.queries: how long statements take, by pg_stat_statements."""
+"""postgres.queries: execution times of statements, from pg_stat_statements."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,37 +19,37 @@ from opscheck.systems.postgres.server import READ_SESSIONS, InServer, ListDataba
 
 
 class StatementCounts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """How often a statement ran, and how long, since its counters began."""
+    """Calls and execution time of a statement since its counters began."""
 
     role: str
     database: str
     queryid: int
     toplevel: bool
-    """False for one that a function executed."""
+    """False for a statement that a function executed."""
     calls: int
     milliseconds: float
-    """All executions together, planning left out."""
+    """Total execution time, without planning."""
     since: float | None
-    """When its counters began, in seconds since 1970; None before PostgreSQL 17."""
+    """Start of its counters, in seconds since 1970; None before PostgreSQL 17."""
 
 
 class StatementCounters(msgspec.Struct, frozen=True, kw_only=True):
-    """The statements with the most execution time, utility statements with them."""
+    """The statements with the most execution time, utility statements included."""
 
     system: str
     """The system identifier of the cluster."""
     reset: float | None
-    """When all counters were reset, in seconds since 1970; None where that is unknown."""
+    """Time of the last reset of all counters, in seconds since 1970; None when unknown."""
     started: float
-    """When the server started, in seconds since 1970."""
+    """Start of the server, in seconds since 1970."""
     server_version: int
     extension_schema: str
     most: int
-    """`pg_stat_statements.max`: how many are kept before the rarest are evicted."""
+    """`pg_stat_statements.max`: number of statements that are kept before the rarest are evicted."""
     evictions: int | None
-    """How often that has happened; None before PostgreSQL 14."""
+    """Number of evictions; None before PostgreSQL 14."""
     found: int
-    """How many there are; those with the least execution time are left out of `statements`."""
+    """Number of all statements; `statements` leaves out the ones with the least execution time."""
     statements: tuple[StatementCounts, ...]
 
     @property
@@ -59,26 +59,26 @@ class StatementCounters(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def counting_since(self) -> datetime | None:
-        """When they were nothing."""
+        """Time of the last reset; None when unknown."""
         return None if self.reset is None else datetime.fromtimestamp(self.reset, UTC)
 
     @property
     def left_out_below(self) -> float | None:
-        """No statement that was left out has executed longer than this, in milliseconds; None if none was."""
+        """Upper bound of the execution time of omitted statements, in milliseconds; None if all are included."""
         if self.found <= len(self.statements):
             return None
         return min((one.milliseconds for one in self.statements), default=0.0)
 
 
 class StatementText(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What a statement looks like."""
+    """The text of a statement."""
 
     database: str
     queryid: int
     utility: bool
-    """True for what is no SELECT, INSERT, UPDATE, DELETE or MERGE: COPY, VACUUM, CREATE INDEX."""
+    """True for statements other than SELECT, INSERT, UPDATE, DELETE and MERGE, such as COPY or VACUUM."""
     text: str
-    """Without the values in it; empty for a utility statement, which may hold a password, and for the rarest."""
+    """Without values; empty for a utility statement, which may contain a password, and for the rarest."""
 
 
 class StatementTexts(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ class StatementTexts(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class CountStatements(DatabaseQuery[StatementCounters], name="postgres.statement-counters", remembered=True):
-    """How often statements ran in all databases, from the extension in this one."""
+    """Counters of the statements of all databases, from the extension in this one."""
 
     what = "the counters of pg_stat_statements"
     needs = (READ_SESSIONS,)
@@ -97,7 +97,7 @@ class CountStatements(DatabaseQuery[StatementCounters], name="postgres.statement
 
 @dataclass(frozen=True)
 class ReadStatements(DatabaseQuery[StatementTexts], name="postgres.statement-texts"):
-    """The texts of the statements that are counted, which need not be kept from run to run."""
+    """The texts of the counted statements, which need not be remembered between runs."""
 
     what = "the texts of pg_stat_statements, without their values"
     needs = (READ_SESSIONS,)
@@ -105,27 +105,28 @@ class ReadStatements(DatabaseQuery[StatementTexts], name="postgres.statement-tex
 
 Sessions = Annotated[float, Field(ge=0, strict=True)]
 
-_READ_PLAN = "Read the plan of the statement: it lacks an index, or reads far more than it needs"
+_READ_PLAN = "Read the statement's plan; look for a missing index or a scan of too many rows"
 SHOW_STATEMENT = Remedy(
     _READ_PLAN,
     "echo 'select calls, rows, shared_blks_hit, shared_blks_read, temp_blks_written, query "
     'from :"schema".pg_stat_statements where queryid = :queryid\' '
     "| psql {{ dsn }} -xv schema={{ extension_schema }} -v queryid={{ queryid }}",
 )
-# Only the plan, of whatever values: it executes nothing. The text is kept in a variable, as the extension may not be
-# there in the database of the statement.
+# A generic plan needs no values and executes nothing. The text is kept in a variable, because the statement's database
+# may not have the extension.
 EXPLAIN = Remedy(
     _READ_PLAN,
     "printf '%s\\n' 'select query as statement from :\"schema\".pg_stat_statements "
     "where queryid = :queryid limit 1 \\gset' '\\connect :\"database\"' "
     "'explain (generic_plan, verbose) :statement ;' "
-    "| psql {{ dsn }} -qv database={{ database }} -v schema={{ extension_schema }} -v queryid={{ queryid }}",
+    "| psql {{ dsn }} -qv database={{ database }} -v schema={{ extension_schema }} -v queryid={{ queryid }}"
+    "  # as a role that may read its tables",
 )
 READ_PLANS = Remedy("Read the plans of the statements with the most execution time")
 RAISE_MAX = Remedy(
     "Raise pg_stat_statements.max",
     "echo 'alter system set pg_stat_statements.max = :raised' | psql {{ dsn }} -v raised={{ raised_max }}"
-    "  # as a superuser; it takes a restart",
+    "  # as a superuser; needs a restart",
 )
 
 
@@ -133,19 +134,19 @@ class PostgresQueries(OverInterval, InServer, check="postgres.queries"):
     """
     Statements stay within their time limits.
 
-    The mean of an interval shows what a deployment made slow, which the mean of a lifetime hides for weeks. There is no
-    percentile: the extension counts calls and their time together. Statements of all databases are judged, those that
-    functions execute too where `pg_stat_statements.track` is `all`; utility statements such as COPY, VACUUM or CREATE
-    INDEX are not. Texts are shown without their values.
+    The mean of an interval shows a statement that a deployment made slow; the mean of a lifetime hides it for weeks.
+    Percentiles are not available: the extension only counts calls and total time. Statements of all databases are
+    judged, including those inside functions where `pg_stat_statements.track` is `all`. Utility statements such as COPY,
+    VACUUM or CREATE INDEX are not judged. Texts are shown without their values.
     """
 
     any_limit_of = ("mean", "share", "load", "evictions")
     remedies = (SHOW_STATEMENT, EXPLAIN, READ_PLANS, RAISE_MAX)
     fact_names: ClassVar = {
         "queryid": "the id of the statement in pg_stat_statements",
-        "database": "the database it ran in",
+        "database": "the database where it ran",
         "extension_schema": "the schema of the extension",
-        "raised_max": "twice as many statements as pg_stat_statements keeps now",
+        "raised_max": "twice the current pg_stat_statements.max",
     }
     former_fact_names: ClassVar = {
         "statement_database": Former("database", SHOW_STATEMENT),
@@ -153,28 +154,28 @@ class PostgresQueries(OverInterval, InServer, check="postgres.queries"):
     }
 
     mean: Graded[Duration] | None = None
-    """How long an execution of a statement may take on average, over the interval."""
+    """Maximum mean execution time of a statement over the interval."""
     min_calls: PositiveCount = 100
-    """A statement that ran less often in the interval is not held to `mean`."""
+    """Minimum number of calls in the interval; `mean` does not apply to rarer statements."""
     share: ShareUsed | None = None
-    """How much of all execution time one statement may take, over the interval."""
+    """Maximum share of the total execution time that one statement takes over the interval."""
     share_above: Duration = Duration(10)
-    """A statement that executed for less than this is not held to `share`: on an idle server it is all there is."""
+    """Minimum execution time; `share` does not apply below it, because an idle server runs little else."""
     load: Graded[Sessions] | None = None
-    """How many sessions may be executing at a time, on average: all execution time by the length of the interval."""
+    """Maximum mean number of executing sessions: total execution time divided by the length of the interval."""
     evictions: Graded[Count] | None = None
-    """How often statements may be forgotten in the interval because there are too many; from PostgreSQL 14 on."""
+    """Maximum number of evictions in the interval, when pg_stat_statements.max is too small; PostgreSQL 14 or later."""
     databases: DatabasePatterns | None = None
     """Names of the databases whose statements are judged, with `*` and `?`; all by default."""
     except_roles: tuple[str, ...] = ("opscheck",)
-    """Roles whose statements are not judged, with `*` and `?`: opscheck's own by default."""
+    """Roles whose statements are not judged, with `*` and `?`; by default opscheck's own."""
     top: PositiveCount = Field(default=10, le=100)
-    """How many statements are reported with their calls, mean and share, those with the most execution time."""
+    """Number of statements reported with calls, mean and share, by execution time."""
     extension_in: str | None = None
-    """The database in which the extension was created; the one that the target's dsn names by default."""
+    """The database that has the extension; by default the database of the target's dsn."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The counters and the texts, and which databases there are where it names some."""
+        """The counters and the texts, and the list of databases where it names some."""
         return (self.counters, self.texts, *([self.names] if self.databases else []))
 
     @property
@@ -187,7 +188,7 @@ class PostgresQueries(OverInterval, InServer, check="postgres.queries"):
 
     @property
     def texts(self) -> ReadStatements:
-        """What they look like, and which are utility statements."""
+        """The texts of the statements, with the utility statements marked."""
         return ReadStatements(self.target.name, self.extension_in)
 
     def means(self, database: str, role: str) -> bool:

@@ -1,4 +1,4 @@
-"""postgres.query: what a SELECT of the policy returns."""
+"""postgres.query: the result of a SELECT of the policy."""
 
 import re
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from opscheck.core.units import Count, Graded, GradedMinimum, PositiveCount
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases
 from opscheck.systems.postgres.server import OwnTables
 
-# Strings, quoted names, text between dollars, comments: nothing in them is a keyword.
+# Strings, quoted names, dollar-quoted text and comments contain no keywords.
 _OPAQUE = re.compile(
     r"""
       --[^\n]*
@@ -30,8 +30,8 @@ _OPAQUE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SELECTS = re.compile(r"[\s(]*(?:select|values|table|with)\b", re.IGNORECASE)
-# What acts, reaches out or holds a lock although the transaction is read-only. There is no end of such functions;
-# these are those that are typed by mistake.
+# Functions that act, reach another system or hold a lock in a read-only transaction. The list cannot be complete;
+# these are typed by mistake.
 _ACTING = re.compile(
     r"""
     \b(?: pg_(?: switch_wal | create_restore_point | promote | wal_replay_(?:pause|resume) | (?:backup|start|stop)_\w*
@@ -55,61 +55,61 @@ def _select(value: str) -> str:
     if not _SELECTS.match(bare):
         raise PydanticCustomError("select", "a statement that begins with SELECT, VALUES, TABLE or WITH")
     if ";" in bare:
-        raise PydanticCustomError("select", "one statement alone, and nothing behind its `;`")
+        raise PydanticCustomError("select", "one statement, with nothing after its `;`")
     if re.search(r"\$\d", bare):
-        raise PydanticCustomError("select", "a statement without parameters such as `$1`: nothing would fill them in")
+        raise PydanticCustomError("select", "a statement without parameters such as `$1`, which have no value")
     if acting := _ACTING.search(bare):
         name = acting.group().rstrip("( \t\n")
         raise PydanticCustomError(
             "select",
-            "a statement that only reads: `{name}` acts, waits or keeps a lock, in a read-only transaction too",
+            "a statement that only reads: `{name}` acts, waits or keeps a lock, even in a read-only transaction",
             {"name": name},
         )
     return text
 
 
 SelectStatement = Annotated[str, AfterValidator(_select)]
-"""One SELECT, as far as its text tells; the server makes sure of it."""
+"""One SELECT, judged by its text; the server verifies it."""
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
-    """What the statement returned, as far as the query wants it."""
+    """The result of the statement, limited to the values that the query requests."""
 
     database: str
-    """Where it ran."""
+    """The database where it ran."""
     columns: tuple[str, ...]
-    """The names of all its columns."""
+    """The names of all columns."""
     count: int
-    """How many rows were counted."""
+    """Number of counted rows."""
     more: bool = False
-    """True when there are more rows than that."""
+    """True when there are more rows."""
     values: tuple[str | None, ...] = ()
-    """The number in each row, as text (`NaN` is one); None for NULL. Of two rows at most."""
+    """The number in each row, as text (`NaN` is one); None for NULL. At most two rows."""
     rows: tuple[tuple[str | None, ...], ...] = ()
-    """The columns that the policy shows, in its order, cut to a length that a person reads."""
+    """The columns that the policy shows, in its order, cut to a readable length."""
 
 
 @dataclass(frozen=True)
 class Select(DatabaseQuery[Selected], name="postgres.select"):
-    """What one SELECT yields: the number in its only column, or how many rows."""
+    """The result of one SELECT: the number in its only column, or its number of rows."""
 
     sql: str = ""
     number: bool = False
-    """True for the number; else rows are counted."""
+    """True to read the number; otherwise rows are counted."""
     shown: tuple[str, ...] = ()
     """The columns whose values are fetched."""
     most: int = 1000
-    """How many rows are counted at most."""
+    """Maximum number of counted rows."""
 
     def permissions(self) -> tuple[Permission, ...]:
         return (*super().permissions(), OwnTables(self.database))
 
     def in_words(self) -> str:
-        return f"the {'number' if self.number else 'rows'} that the policy's sql yields"
+        return f"the {'number' if self.number else 'rows'} that the policy's sql returns"
 
 
-LOOK = Remedy("Look at what the statement yields, and find out what made it so")
-# psql takes a dsn or the name of a database, not both; it knows the rest of the dsn when it connects again.
+LOOK = Remedy("Look at the result of the statement, and find the cause")
+# psql takes a dsn or the name of a database, not both; `\connect` keeps the rest of the dsn.
 RUN = Remedy(
     LOOK.summary,
     "printf '%s\\n' '\\connect :\"database\"' {{ statement }} ';' | psql {{ dsn }} -qv database={{ database }}",
@@ -120,15 +120,15 @@ class PostgresQuery(InDatabases, check="postgres.query"):
     """
     The result of a custom SELECT is within its limits.
 
-    Rows are counted, and no value leaves the server but the number, and the columns that the policy names: a report is
-    read by people who may not read the table.
+    Rows are counted. Only the number and the columns that the policy names leave the server. People who may not read
+    the table may read the report.
     """
 
     any_limit_of = ("at_most", "at_least", "rows_at_most", "rows_at_least", "empty")
     remedies = (RUN, LOOK)
     fact_names: ClassVar = {
-        "database": "the database it ran in",
-        "statement": "the statement on one line; missing when it has a comment that ends with its line",
+        "database": "the database where it ran",
+        "statement": "the statement on one line; missing when it contains a `--` comment on several lines",
         "row": "the value of the column `subject`",
     }
 
@@ -136,29 +136,28 @@ class PostgresQuery(InDatabases, check="postgres.query"):
     """
     One SELECT, VALUES, TABLE or WITH … SELECT.
 
-    It is executed in a read-only transaction, with the expectation's `timeout` as its time limit. That is no sandbox:
-    a function may act, reach another system or take a lock there too, such as pg_switch_wal() or dblink(). Those that
-    are known for it are refused here as a courtesy, others are not. What protects is a role that may only read: see
-    postgres.access.
+    It runs in a read-only transaction, with the expectation's `timeout` as its time limit. That is not a sandbox: a
+    function such as pg_switch_wal() or dblink() can still act, reach another system or take a lock. The well-known ones
+    are refused here; others are not. Only a read-only role protects the server: see postgres.access.
     """
     at_most: Graded[Number] | None = None
-    """The largest number that is all right. The statement then yields one row with one column, which is a number."""
+    """Maximum of the number. The statement must then return one row with one numeric column."""
     at_least: GradedMinimum[Number] | None = None
-    """The smallest number that is all right."""
+    """Minimum of the number."""
     unit: str = ""
-    """The number's unit: s, %, B, or a word for what is counted."""
+    """The number's unit: s, %, B, or any noun."""
     rows_at_most: Graded[Count] | None = None
-    """How many rows the statement may yield."""
+    """Maximum number of rows."""
     rows_at_least: CountLeft | None = None
-    """How many rows the statement must yield."""
+    """Minimum number of rows."""
     empty: Literal[True] | None = None
-    """True when it must yield no row: each row is something wrong."""
+    """True when the statement must return no row: each row is a problem."""
     subject: str | None = None
-    """The column that names what is wrong, beside `empty`: each row is then a finding under that name."""
+    """The column with the subject of each row's finding; needs `empty`."""
     columns: tuple[str, ...] = ()
-    """Columns whose values may be shown beside a finding; no other value is ever fetched."""
+    """Columns whose values may be shown in a finding; no other value is fetched."""
     max_rows: PositiveCount = Field(default=1000, le=10_000)
-    """How many rows are counted, and fetched where columns are shown."""
+    """Maximum number of rows that are counted, and fetched where columns are shown."""
 
     def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:
         number, most = self.is_number, self.max_rows
@@ -166,12 +165,12 @@ class PostgresQuery(InDatabases, check="postgres.query"):
 
     @property
     def is_number(self) -> bool:
-        """True when a number is judged, and no rows."""
+        """True when a number is judged, not rows."""
         return self.at_most is not None or self.at_least is not None
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The columns whose values are fetched, that of the subject first."""
+        """The columns whose values are fetched, the subject first."""
         return tuple(dict.fromkeys([*([self.subject] if self.subject is not None else []), *self.columns]))
 
     @model_validator(mode="after")
@@ -186,7 +185,7 @@ class PostgresQuery(InDatabases, check="postgres.query"):
         if self.empty and len(rows) > 1:
             raise PydanticCustomError("empty", "`empty: true` alone, or limits on the number of rows")
         if self.subject is not None and not self.empty:
-            raise PydanticCustomError("subject", "`empty: true` beside `subject`: then each row is a finding")
+            raise PydanticCustomError("subject", "`empty: true` with `subject`: then each row is a finding")
         return self
 
     @model_validator(mode="after")

@@ -1,9 +1,9 @@
-"""The releases of PostgreSQL: until when each major version is maintained, and its newest minor one."""
+"""The releases of PostgreSQL: end of life and newest minor release of each major version."""
 
 from datetime import date
 
 KNOWN_ON = date(2026, 8, 13)
-"""The day of the newest releases below; to be set whenever they are edited."""
+"""The date of this table; to be updated with it."""
 END_OF_LIFE = {
     12: date(2024, 11, 21),
     13: date(2025, 11, 13),
@@ -17,4 +17,4 @@ END_OF_LIFE = {
 NEWEST = {12: 22, 13: 23, 14: 24, 15: 19, 16: 15, 17: 11, 18: 6}
 """The newest minor release by the major version."""
 NEVER_RELEASED = {18: {5}}
-"""Numbers that were left out, such as 18.5."""
+"""Skipped minor numbers, such as 18.5."""

@@ -10,39 +10,39 @@ from opscheck.core.units import ByteSize, Duration, format_bytes
 from opscheck.systems.postgres.replication import ReadReplication, Replication, Sender
 
 DEFAULT_SILENCE = 60.0
-# They copy or keep WAL, and are no servers that could take over.
+# They copy or store WAL and cannot take over.
 _TOOLS = frozenset({"pg_basebackup", "pg_receivewal", "pg_rewind"})
 _WILD = frozenset("*?[")
-# A base backup under any name, and a client that has not requested WAL yet.
+# A base backup under any name, or a client that has not requested WAL yet.
 _NO_STREAM = frozenset({"backup", "startup"})
 _SYNCHRONOUS = frozenset({"sync", "quorum"})
 
 Names: TypeAlias = tuple[str, ...] | None
-"""The replicas that must be there, by their names or patterns; None is all that there are."""
+"""The expected replicas, by names or patterns; None is all connected ones."""
 
 
 @dataclass(frozen=True)
 class Replica:
-    """One replica, and how far it is."""
+    """One replica, and its progress."""
 
     sender: Sender
     subject: str
     in_state: bool
-    """Whether it does what the policy expects of a replica."""
+    """True if it is in the state that the policy expects."""
 
     @property
     def facts(self) -> dict[str, str]:
-        """What remediation commands may name."""
+        """The facts for remediation commands."""
         return {"replica": self.sender.application} if self.sender.application else {}
 
     @property
     def synchronous(self) -> bool:
-        """Whether a commit waits for it, alone or with others."""
+        """True if a commit waits for it, alone or with others."""
         return self.sender.sync_state in _SYNCHRONOUS
 
     @property
     def detail(self) -> str:
-        """Where the WAL is that it has not replayed."""
+        """The WAL that is not sent, flushed and replayed."""
         sender = self.sender
         sizes = {"sent": sender.unsent_bytes, "flushed": sender.unflushed_bytes, "replayed": sender.behind_bytes}
         parts = [f"{format_bytes(size)} not {what}" for what, size in sizes.items() if size is not None]
@@ -50,7 +50,7 @@ class Replica:
 
 
 def replicas(answer: Replication, patterns: Names, state: str) -> list[Replica]:
-    """Those that are judged: the ones that the policy names, or all that are copies of the server."""
+    """The judged replicas: those of the policy, or all copies of the server."""
     judged = [sender for sender in answer.senders if _is_judged(sender, patterns)]
     names = [sender.application for sender in judged]
     return [
@@ -67,12 +67,12 @@ def missing_names(answer: Replication, patterns: Names) -> list[str]:
 
 
 def missing_facts(pattern: str) -> dict[str, str]:
-    """What remediation commands may name of a replica that is not there: its name, where it is one."""
+    """The facts for remediation commands about a missing replica: its name, unless it is a pattern."""
     return {} if _WILD & set(pattern) else {"missing": pattern}
 
 
 def connected(senders: Iterable[Sender]) -> list[str]:
-    """Who is connected at all, a line each, for evidence."""
+    """All connected clients, one line each, for evidence."""
     lines = []
     for sender in senders:
         slot = f", slot {sender.slot}" if sender.slot else ""
@@ -82,46 +82,46 @@ def connected(senders: Iterable[Sender]) -> list[str]:
 
 
 def silence(answer: Replication, replica: Replica, limit: Duration | None) -> tuple[Duration, Duration] | None:
-    """For how long it has been silent, and may be; None while that is not too long."""
+    """The time since its last reply, and the limit; None within the limit."""
     allowed = limit or answer.sender_timeout_s or DEFAULT_SILENCE
     silent = replica.sender.silent_s or 0.0
     return (Duration(silent), Duration(allowed)) if silent > allowed else None
 
 
 def behind_bytes(query: ReadReplication, replica: Replica) -> ByteSize:
-    """How much it has not replayed. Raises CouldNotObserve before its first reply."""
+    """The WAL that it has not replayed. Raises CouldNotObserve before its first reply."""
     if replica.sender.behind_bytes is not None:
         return ByteSize(max(0, replica.sender.behind_bytes))
     if replica.sender.caught_up_s is not None:
         return ByteSize(0)
-    raise _unknown(query, f"{replica.subject} has not said yet what it has replayed")
+    raise _unknown(query, f"{replica.subject} has not reported its replay position yet")
 
 
 def lag(query: ReadReplication, replica: Replica) -> Duration:
     """
-    How far it is behind in time. Raises CouldNotObserve where that is unknown.
+    Its lag in time. Raises CouldNotObserve where that is unknown.
 
-    One that has meanwhile replayed what was there has no more lag than that took, regardless of replay_lag: that is
-    NULL when nothing is under way.
+    For a replica that has replayed everything since, the lag is at most the time that this took. Its replay_lag is
+    ignored: it is NULL on an idle connection.
     """
     sender = replica.sender
     if sender.caught_up_s is not None:
         return Duration(sender.caught_up_s)
     if sender.lag_s is None:
-        raise _unknown(query, f"{replica.subject} is behind, and there is no replay_lag of it yet")
+        raise _unknown(query, f"{replica.subject} is behind, and its replay_lag is not reported yet")
     return Duration(max(0.0, sender.lag_s))
 
 
 def unflushed(query: ReadReplication, replica: Replica) -> Duration:
     """
-    How old changes can be that are not on its disk: what is lost when the server is, and the replica takes over.
+    The maximum age of changes that are not on its disk: the data loss if the replica takes over now.
 
-    What was replayed meanwhile was on its disk. Else flush_lag was measured at its last reply, since when nothing is
-    known of it; it is NULL when everything was on its disk then. Raises CouldNotObserve before its first reply.
+    Replayed changes are on its disk. Otherwise flush_lag, measured at its last reply, plus the time since then; it is
+    NULL when everything was on its disk. Raises CouldNotObserve before its first reply.
     """
     sender = replica.sender
     if sender.unflushed_bytes is None:
-        raise _unknown(query, f"{replica.subject} has not said yet what is on its disk")
+        raise _unknown(query, f"{replica.subject} has not reported its flush position yet")
     if sender.unflushed_bytes <= 0:
         return Duration(0)
     if sender.caught_up_s is not None:
@@ -138,7 +138,7 @@ def _is_judged(sender: Sender, patterns: Names) -> bool:
 
 
 def _matches(pattern: str, sender: Sender) -> bool:
-    # A pattern means servers; a tool or a subscriber is meant where its very name stands there.
+    # A pattern matches servers only; a tool or a subscriber needs its exact name.
     return sender.application == pattern or (not _is_no_copy(sender) and fnmatchcase(sender.application, pattern))
 
 

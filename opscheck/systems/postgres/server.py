@@ -1,4 +1,4 @@
-"""What every query to a server and every expectation of one has, what it must be granted, and which server answers."""
+"""The base classes of queries and expectations, the permissions that they need, and the server's identity."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from opscheck.systems.postgres.target import PostgresTarget
 A = TypeVar("A")
 
 NEWEST_KNOWN = 18
-"""The newest major version whose columns are known here; a newer one gets the same statements."""
+"""The newest major version with its own statements; a newer server gets the same ones."""
 
-_SERVER = "\0"  # no database is called so
+_SERVER = "\0"  # not a valid name of a database
 
 
 def identifier(name: str) -> str:
-    """A name as SQL takes it, whatever is in it."""
+    """Any name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def database_in_words(name: str | None) -> str:
-    """`database shop`; None is the one that the dsn names."""
+    """`database shop`; None is the database of the dsn."""
     return f"database {name}" if name else "the database of the dsn"
 
 
@@ -35,7 +35,7 @@ class RoleGrant(Permission):
     role: str
     """The predefined role, such as pg_monitor."""
     reason: str
-    """Why it is needed."""
+    """The reason for the grant."""
 
     def text(self) -> str:
         return f"GRANT {self.role}: {self.reason}"
@@ -46,10 +46,10 @@ class ConnectGrant(Permission):
     """The right to connect to a database, which PUBLIC has unless it was revoked."""
 
     database: str
-    """Its name; with `*` and `?`, of all those that match."""
+    """Its name, or a pattern with `*` and `?`."""
 
     def text(self) -> str:
-        return f"GRANT CONNECT ON DATABASE {self.database}: questions about it are asked in it"
+        return f"GRANT CONNECT ON DATABASE {self.database}: its queries run in it"
 
 
 @dataclass(frozen=True)
@@ -57,49 +57,49 @@ class SequenceGrant(Permission):
     """The right to read every sequence of a database."""
 
     database: str | None
-    """Its name, with `*` and `?` where it may be several; None is the one that the dsn names."""
+    """Its name, or a pattern with `*` and `?`; None is the database of the dsn."""
 
     def text(self) -> str:
         where = database_in_words(self.database)
-        return f"GRANT SELECT ON SEQUENCE, each in {where}: how far a sequence has come is hidden without it"
+        return f"GRANT SELECT ON SEQUENCE, each in {where}: last values of sequences are hidden without it"
 
 
 @dataclass(frozen=True)
 class OwnTables(Permission):
-    """The right to read what a team's own statement reads."""
+    """The right to read the tables of a custom SELECT."""
 
     database: str | None
-    """Its database, with `*` and `?` where it may be several; None is the one that the dsn names."""
+    """Its database, or a pattern with `*` and `?`; None is the database of the dsn."""
 
     def text(self) -> str:
-        return f"GRANT SELECT on what its sql reads, in {database_in_words(self.database)}"
+        return f"GRANT SELECT on the tables of its sql, in {database_in_words(self.database)}"
 
 
 @dataclass(frozen=True)
 class MakeDatabases(Permission):
-    """The right to make databases on a scratch server, and to drop those again."""
+    """The right to create databases on a scratch server, and to drop them."""
 
     def text(self) -> str:
-        return "CREATEDB: a restore drill makes a database of its own, and drops it"
+        return "CREATEDB: a restore drill creates a database and drops it"
 
 
-READ_SESSIONS = RoleGrant("pg_read_all_stats", "what the sessions of other roles do is hidden without it")
-READ_SETTINGS = RoleGrant("pg_read_all_settings", "some settings are hidden without it, as if they were not there")
+READ_SESSIONS = RoleGrant("pg_read_all_stats", "the activity of other roles is hidden without it")
+READ_SETTINGS = RoleGrant("pg_read_all_settings", "some settings are hidden without it, as if they did not exist")
 READ_SERVER_FILES = RoleGrant("pg_monitor", "the folders of WAL and archive status cannot be listed without it")
 
 
 @dataclass(frozen=True)
 class ServerQuery(Query[A]):
-    """One query to a server. The probe requires `needs` before it runs: without them some answers are wrong."""
+    """A query to a server. The probe verifies `needs` first: without them some answers are wrong."""
 
     needs: ClassVar[tuple[RoleGrant, ...]] = ()
-    """The predefined roles without which the server hides part of the answer, or refuses it."""
+    """The predefined roles without which the server hides or refuses part of the answer."""
     what: ClassVar[str] = ""
-    """What is queried, in words."""
+    """The query in words."""
 
     @property
     def group(self) -> str:
-        """Sent one after the other, on one connection."""
+        """They run one after the other, on one connection."""
         return _SERVER
 
     def permissions(self) -> tuple[Permission, ...]:
@@ -111,7 +111,7 @@ class ServerQuery(Query[A]):
 
 @dataclass(frozen=True)
 class ReadIdentity(ServerQuery[Identity], name="postgres.identity"):
-    what = "ask which server this is, and who this client is to it"
+    what = "the server's identity, and the role of the dsn"
 
 
 class DatabaseNames(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +119,7 @@ class DatabaseNames(msgspec.Struct, frozen=True, kw_only=True):
 
     names: tuple[str, ...]
     current: str
-    """The one that the dsn names."""
+    """The database of the dsn."""
 
 
 @dataclass(frozen=True)
@@ -128,16 +128,16 @@ class ListDatabases(ServerQuery[DatabaseNames], name="postgres.databases"):
 
 
 class InServer(Expectation):
-    """Looks at a server as a whole."""
+    """Judges a server as a whole."""
 
     target: PostgresTarget
     """The server."""
 
     @property
     def server(self) -> str:
-        """Its address, as the subject of findings; the target's name where the dsn has none."""
+        """Its address, as the subject of findings; the target's name where the dsn has no address."""
         return self.target.address or self.target.name
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
-        """Which server answers, and the role of the dsn there: for the report."""
+        """The server's identity and the role of the dsn, for the report."""
         yield ReadIdentity(self.target.name)

@@ -1,4 +1,4 @@
-"""The sessions of a server, and how a finding describes one."""
+"""The sessions of a server, and their descriptions in findings."""
 
 from datetime import datetime
 
@@ -7,19 +7,19 @@ import msgspec
 from opscheck.core.units import format_duration
 
 CLIENT = "client backend"
-"""The kind of process that a client talks to; the others serve no client, or a standby."""
+"""The backend_type of a process that serves a client."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A process of the server, and what it does."""
+    """A process of the server, and its activity."""
 
     pid: int
     kind: str = CLIENT
-    """As pg_stat_activity has it in backend_type."""
+    """The backend_type in pg_stat_activity."""
     leader_pid: int | None = None
-    """Of a parallel worker: whose query it helps with."""
+    """Of a parallel worker: the process whose query it executes."""
     application: str = ""
-    """What the client calls itself; empty when it gives no name."""
+    """The application_name; empty when the client sets none."""
     role: str = ""
     database: str = ""
     client: str = ""
@@ -28,23 +28,23 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     query: str = ""
     """The query that runs, or the last one that did, without its values."""
     wait: str = ""
-    """What it waits for, as `Lock: transactionid`; empty when it does not wait."""
+    """The wait event, such as `Lock: transactionid`; empty when it does not wait."""
     query_start: datetime | None = None
     xact_start: datetime | None = None
     state_change: datetime | None = None
     xmin_age: int | None = None
-    """How many transactions old what it keeps vacuum from removing is; None when it holds vacuum back in nothing."""
+    """Age in transactions of the oldest row that it keeps from vacuum; None when it does not hold back vacuum."""
     locks: int = 0
-    """How many locks it holds on tables, rows and the like."""
+    """Number of its locks on tables, rows and similar objects."""
 
     @property
     def is_idle(self) -> bool:
-        """Whether it waits for its client inside a transaction."""
+        """True while it waits for its client inside a transaction."""
         return self.state in {"idle in transaction", "idle in transaction (aborted)"}
 
     @property
     def is_active(self) -> bool:
-        """Whether a query of it runs."""
+        """True while its query runs."""
         return self.state in {"active", "fastpath function call"}
 
 
@@ -57,12 +57,12 @@ def describe(session: Session) -> str:
 
 
 def statement(session: Session) -> str:
-    """`query: SELECT …`, or the last one of a session whose query does not run any more."""
-    return f"{'query' if session.is_active else 'last query'}: {session.query or 'not told'}"
+    """`query: SELECT …`, or `last query: …` for a session that runs none."""
+    return f"{'query' if session.is_active else 'last query'}: {session.query or 'not shown'}"
 
 
 def current_state(session: Session, at: datetime) -> str:
-    """`idle in transaction for 5m, waits for Client: ClientRead, from 10.0.0.7`, at this time of the server."""
+    """`idle in transaction for 5m, waits for Client: ClientRead, from 10.0.0.7`, at the server's time `at`."""
     lasting = f" for {format_duration(seconds(session.state_change, at))}" if session.state_change else ""
     waiting = f"waits for {session.wait}" if session.wait else "does not wait"
     origin = f", from {session.client or 'a Unix socket'}" if session.kind == CLIENT else ""
@@ -70,5 +70,5 @@ def current_state(session: Session, at: datetime) -> str:
 
 
 def seconds(since: datetime, at: datetime) -> float:
-    """How long before `at` that was; 0 for what seems to be later, by clocks that differ."""
+    """Seconds from `since` to `at`; 0 where differing clocks make `since` the later one."""
     return max(0.0, (at - since).total_seconds())

@@ -1,4 +1,4 @@
-"""What settings and extensions of a server must be."""
+"""Rules for the settings and extensions of a server."""
 
 import re
 from typing import Annotated, Any, ClassVar, Literal
@@ -12,7 +12,7 @@ from opscheck.core.units import Severity
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of pg_settings, as it is for clients and not for opscheck's own session."""
+    """One row of pg_settings, as clients see it, not opscheck's own session."""
 
     name: str
     type: str
@@ -20,45 +20,45 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     value: str | None
     """Without its unit."""
     unit: str | None
-    """What one of it is: 8kB, ms."""
+    """The unit of its value: 8kB, ms."""
     minimum: str | None
     context: str
-    """When it can change: internal (never), postmaster (by a restart), sighup, superuser, user and so on."""
+    """When it can change: internal (never), postmaster (restart), sighup, superuser, user and so on."""
     source: str
-    """Where the value comes from, as pg_settings has it: configuration file, default, command line."""
+    """The value's source in pg_settings: configuration file, default, command line."""
     place: str
-    """File and line, where it comes from a file."""
+    """File and line, if it comes from a file."""
     own: bool
-    """True when opscheck's own role or dsn sets it, so that the value for others is hidden."""
+    """True when opscheck's own role or dsn sets it, which hides the value of other clients."""
     masked: bool
-    """True when part of the value looks like a secret, and is not here."""
+    """True when part of the value looks like a secret and is left out."""
     pending_restart: bool
 
 
 AMOUNT = re.compile(r"(-?\d+(?:\.\d+)?)\s*([A-Za-z]*)")
-"""A number with a unit or without, as postgresql.conf has it."""
+"""A number with or without a unit, as in postgresql.conf."""
 BYTES = {"B": 1, "kB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 BYTES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-"""PostgreSQL's units of memory are powers of two; those that say so are known as well."""
+"""PostgreSQL's units of memory are powers of two; KiB and the like are accepted as well."""
 MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 """PostgreSQL's units of time."""
 _WORDS = {
     "equals": "",
-    "other_than": "anything but ",
+    "other_than": "not ",
     "one_of": "one of ",
-    "at_least": "at least ",
-    "at_most": "at most ",
+    "at_least": ">= ",
+    "at_most": "<= ",
 }
 _VERSION = re.compile(r"(>=\s*)?[0-9][0-9A-Za-z.+-]*")
 
 
 def written(value: Any) -> str:
-    """A value of a setting as a person would write it."""
-    return _text(value) or "an empty text"
+    """A value of a setting in readable form."""
+    return _text(value) or "empty"
 
 
 def _text(value: Any) -> str:
-    """A value as postgresql.conf has it."""
+    """A value as in postgresql.conf."""
     return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
@@ -83,22 +83,22 @@ AmountField = Annotated[int | float | str, BeforeValidator(_amount)]
 
 
 class SettingRule(OneOperator):
-    """What a setting must be. A plain value in its place must be equal to it."""
+    """A rule for a setting. A plain value means `equals`."""
 
     places: ClassVar[frozenset[str]] = frozenset({"severity"})
 
     equals: Scalar | None = None
     """The value: on, replica, 4MB, 100."""
     other_than: Scalar | None = None
-    """A value that it must not have, such as -1 or an empty text."""
+    """A forbidden value, such as -1 or an empty text."""
     one_of: Annotated[tuple[Scalar, ...], Field(min_length=1)] | None = None
-    """Several values that are all right."""
+    """Allowed values."""
     at_least: AmountField | None = None
-    """The smallest amount that is all right. What has no end, such as -1 or a time-out of 0, is more than any."""
+    """Minimum amount. An unlimited value, such as -1 or a timeout of 0, exceeds any amount."""
     at_most: AmountField | None = None
-    """The largest amount that is all right. What has no end is more than that."""
+    """Maximum amount. An unlimited value exceeds it."""
     severity: Severity | None = None
-    """How bad it is when the setting is something else; the expectation's own severity by default."""
+    """Severity of a different value; the expectation's severity by default."""
 
     @property
     def words(self) -> str:
@@ -112,14 +112,14 @@ class SettingRule(OneOperator):
 
 
 class ExtensionRule(BaseModel):
-    """Which version of an extension must be installed."""
+    """The required version of an extension."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Annotated[str, AfterValidator(_version)] = "any"
-    """`any`, exactly a version, or `">= 3.4"`."""
+    """`any`, an exact version, or `">= 3.4"`."""
     severity: Severity | None = None
-    """How bad it is when it is not there, or in another version; the expectation's own severity by default."""
+    """Severity if it is missing or has another version; the expectation's severity by default."""
 
 
 def _as_setting(value: object) -> object:
@@ -139,14 +139,14 @@ WantedExtension = Annotated[ExtensionRule, BeforeValidator(_as_extension, json_s
 Enabled = Annotated[
     Literal[True] | Severity | None, BeforeValidator(_disabled, json_schema_input_type=bool | Severity | None)
 ]
-"""Whether something is judged: true at the expectation's severity, or a severity of its own; false leaves it out."""
+"""True to judge a group at the expectation's severity, a severity to judge it at, or false to leave it out."""
 
 _TRUE, _FALSE = frozenset({"on", "true", "yes", "1"}), frozenset({"off", "false", "no", "0"})
 _NUMERIC = frozenset({"integer", "real"})
 _UNIT = re.compile(r"(\d*)([A-Za-z]+)")
 _POWER_OF_TWO = re.compile(r"^(\d+(?:\.\d+)?)\s*([KMGT])iB$")
 _ENDLESS = float("inf")
-# Where 0 means never, or as much as one likes. -1 does so wherever it is allowed.
+# Settings whose 0 means never or unlimited. An allowed -1 always means that.
 _ENDLESS_AT_ZERO = frozenset(
     {
         "statement_timeout",
@@ -167,11 +167,11 @@ _ENDLESS_AT_ZERO = frozenset(
 
 
 class NotComparableError(ValueError):
-    """A policy compares a setting with something that is no value of it."""
+    """A policy compares a setting with an invalid value."""
 
 
 def keeps(setting: Setting, rule: SettingRule) -> bool:
-    """True when the setting keeps the rule. Raises NotComparableError."""
+    """True when the setting satisfies the rule. Raises NotComparableError."""
     operand = rule.operand
     match rule.operator:
         case "equals":
@@ -179,7 +179,7 @@ def keeps(setting: Setting, rule: SettingRule) -> bool:
         case "other_than":
             return not _equal(setting, operand)
         case "one_of":
-            return sum(_equal(setting, one) for one in operand) > 0  # each: one that cannot be compared must raise
+            return sum(_equal(setting, one) for one in operand) > 0  # all of them, because an invalid value must raise
         case "at_least":
             return _lasting(setting) >= _wanted(setting, operand)
         case _:
@@ -187,16 +187,16 @@ def keeps(setting: Setting, rule: SettingRule) -> bool:
 
 
 def wanted(rule: SettingRule) -> str | None:
-    """A value to set that keeps the rule; None where there are too many to choose from."""
+    """A value that satisfies the rule; None where the rule does not determine one."""
     if rule.operator == "other_than":
         return None
     operand = rule.operand[0] if rule.operator == "one_of" else rule.operand
-    # The server does not know KiB and its like.
+    # The server does not accept KiB and the like.
     return _POWER_OF_TWO.sub(lambda unit: f"{unit[1]}{unit[2].replace('K', 'k')}B", _text(operand))
 
 
 def shown(setting: Setting) -> str:
-    """The value as a person would write it, with its unit."""
+    """The value in readable form, with its unit."""
     if setting.type not in _NUMERIC or not setting.unit or setting.value is None:
         return written(setting.value or "")
     if float(setting.value) < 0:
@@ -216,13 +216,13 @@ def _equal(setting: Setting, wanted: Any) -> bool:
     if setting.type == "bool":
         switch = str(wanted).lower()
         if switch not in _TRUE | _FALSE:
-            raise NotComparableError(f"{setting.name} is on or off, and never {wanted}")
+            raise NotComparableError(f"{setting.name} is on or off; {wanted} is not a valid value")
         return value == ("on" if switch in _TRUE else "off")
     return value.lower() == _text(wanted).lower() if setting.type == "enum" else value == _text(wanted)
 
 
 def _lasting(setting: Setting) -> float:
-    """The amount; infinite for a value that means no limit."""
+    """The amount; infinite for an unlimited value."""
     amount = _of(setting)
     if amount < 0 and setting.minimum is not None and float(setting.minimum) == -1:
         return _ENDLESS
@@ -230,31 +230,31 @@ def _lasting(setting: Setting) -> float:
 
 
 def _of(setting: Setting) -> float:
-    """Its number of bytes, of milliseconds, or of whatever it counts."""
+    """Its value in bytes, in milliseconds, or without a unit."""
     if setting.type not in _NUMERIC or setting.value is None:
-        raise NotComparableError(f"{setting.name} is no amount but of type {setting.type}")
+        raise NotComparableError(f"{setting.name} is not a number but of type {setting.type}")
     value = float(setting.value)
     return value if value < 0 else value * _unit(setting)[0]
 
 
 def _wanted(setting: Setting, wanted: Any) -> float:
-    """The amount that a policy names, in what the setting counts."""
+    """The policy's amount, in the unit kind of the setting."""
     size, kind = _unit(setting)
     matched = None if isinstance(wanted, bool) else AMOUNT.fullmatch(str(wanted).strip())
     if setting.type not in _NUMERIC or matched is None:
-        raise NotComparableError(f"{setting.name} is of type {setting.type}, and {written(wanted)} is no such value")
+        raise NotComparableError(f"{setting.name} is of type {setting.type}; {written(wanted)} is not a valid value")
     number, unit = float(matched[1]), matched[2]
     if not unit:
         return number if number < 0 else number * size
     own = BYTES if kind == "B" else MILLISECONDS if kind == "ms" else {}
     if unit not in own:
-        counted = f"counted in {setting.unit}" if setting.unit else "a number without a unit"
-        raise NotComparableError(f"{setting.name} is {counted}, and {wanted} is not")
+        counted = f"measured in {setting.unit}" if setting.unit else "a number without a unit"
+        raise NotComparableError(f"{setting.name} is {counted}, but {wanted} is not")
     return number * own[unit]
 
 
 def _unit(setting: Setting) -> tuple[float, str]:
-    """How much one of the setting is, and of what: `B`, `ms` or nothing."""
+    """The factor and the kind of the setting's unit: `B`, `ms` or empty."""
     matched = _UNIT.fullmatch(setting.unit or "")
     if matched is None:
         return 1, ""

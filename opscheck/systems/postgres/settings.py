@@ -24,7 +24,7 @@ from opscheck.systems.postgres.setting_rules import (
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of the query, as far as they exist, and all that wait for a restart."""
+    """The settings of the query that exist, and all that wait for a restart."""
 
     role: str
     settings: tuple[Setting, ...]
@@ -32,7 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ReadSettings(ServerQuery[Settings], name="postgres.settings"):
-    """Some settings by their names, and which wait for a restart."""
+    """Settings by name, and the settings that wait for a restart."""
 
     needs = (READ_SETTINGS,)
 
@@ -45,10 +45,10 @@ class ReadSettings(ServerQuery[Settings], name="postgres.settings"):
 
 @dataclass(frozen=True)
 class ConfigurationFilesGrant(Permission):
-    """The right to read what the server makes of its configuration files; no predefined role has it."""
+    """The right to read pg_file_settings and pg_hba_file_rules; predefined roles do not include it."""
 
     def text(self) -> str:
-        """The grants and their reason."""
+        """The grants and the reason."""
         grants = "GRANT SELECT ON pg_file_settings and pg_hba_file_rules, EXECUTE on the functions behind them"
         return f"{grants}: errors in configuration files are hidden without it"
 
@@ -57,16 +57,16 @@ CONFIGURATION_GRANTS = (
     "GRANT SELECT ON pg_file_settings, pg_hba_file_rules TO {role}",
     "GRANT EXECUTE ON FUNCTION pg_show_all_file_settings(), pg_hba_file_rules() TO {role}",
 )
-"""The statements that allow it, for one database."""
+"""The statements that grant it, for one database."""
 
 
 class FileError(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of a configuration file that the server would not accept."""
+    """An invalid line of a configuration file."""
 
     file: str
     line: int
     name: str
-    """The setting, empty where the line names none."""
+    """The setting; empty where the line has none."""
     error: str
 
 
@@ -78,46 +78,46 @@ class FileErrors(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ListFileErrors(ServerQuery[FileErrors], name="postgres.configuration-files"):
-    """What is wrong in postgresql.conf, in what it includes, and in pg_hba.conf, as they are on disk now."""
+    """Errors in postgresql.conf, its included files and pg_hba.conf, as they are on disk now."""
 
     what = "errors in postgresql.conf and pg_hba.conf"
 
     def permissions(self) -> tuple[Permission, ...]:
-        """More than any predefined role allows."""
+        """The grants, because no predefined role includes them."""
         return (ConfigurationFilesGrant(),)
 
 
 class ChecksumFailures(msgspec.Struct, frozen=True, kw_only=True):
-    """Pages of one database that were read and were not what had been written."""
+    """Checksum failures of one database."""
 
     database: str | None
-    """None for what all databases share."""
+    """None for the shared catalogs."""
     count: int
     last: float | None
     """In seconds since 1970."""
 
 
 class DatabaseState(msgspec.Struct, frozen=True, kw_only=True):
-    """One database, also one that accepts no connection."""
+    """One database, even if it does not accept connections."""
 
     name: str
     invalid: bool
-    """A DROP DATABASE was interrupted; it can only be dropped."""
+    """True after an interrupted DROP DATABASE; it can only be dropped."""
     collation: str
-    """The locale that sorts its texts."""
+    """The locale of its sort order."""
     needs_version: bool
-    """False where texts are sorted by their bytes, which no library changes."""
+    """False where text is sorted by bytes, which does not depend on a library."""
     recorded: str | None = None
-    """The version of the collation when its indexes were built; None before PostgreSQL 15."""
+    """The collation's version when its indexes were built; None before PostgreSQL 15."""
     actual: str | None = None
-    """The version that the server has now."""
+    """The server's current version."""
 
 
 class ServerState(msgspec.Struct, frozen=True, kw_only=True):
-    """A server's version, and whether its data can be trusted."""
+    """A server's version, checksums and databases."""
 
     server_version: int
-    """As server_version_num has it: 180004."""
+    """The server_version_num: 180004."""
     checksums: bool
     failures: tuple[ChecksumFailures, ...]
     databases: tuple[DatabaseState, ...]
@@ -135,23 +135,23 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ReadServerState(ServerQuery[ServerState], name="postgres.server-state"):
-    """Version, checksums, collations, databases that are half dropped."""
+    """Version, checksums, collations, half-dropped databases."""
 
     what = "the server's version, its checksums, and the state of its databases"
 
 
 class Extension(msgspec.Struct, frozen=True, kw_only=True):
-    """One that is installed, or could be."""
+    """An installed or available extension."""
 
     name: str
     installed: str | None
-    """The version that was created in the database."""
+    """The version in the database."""
     available: str | None
-    """The version of the server's files; None where they are gone."""
+    """The version of the server's files; None without files."""
 
 
 class Extensions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a database has, and could have."""
+    """The installed and available extensions of a database."""
 
     database: str
     extensions: tuple[Extension, ...]
@@ -159,13 +159,13 @@ class Extensions(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ListExtensions(DatabaseQuery[Extensions], name="postgres.extensions"):
-    """Which extensions are installed, in which version."""
+    """The extensions of a database, with versions."""
 
     what = "extensions and their versions"
 
 
 class Collation(msgspec.Struct, frozen=True, kw_only=True):
-    """A collation of a column or an index that has changed since."""
+    """A collation of a column or an index whose version has changed."""
 
     name: str
     recorded: str
@@ -181,7 +181,7 @@ class Collations(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ListCollations(DatabaseQuery[Collations], name="postgres.collations"):
-    """Which collations of columns and indexes have changed."""
+    """Changed collations of columns and indexes."""
 
     what = "collations whose library has changed"
 
@@ -191,20 +191,20 @@ FALLBACKS = {
     "autovacuum_vacuum_cost_limit": "vacuum_cost_limit",
     "autovacuum_vacuum_cost_delay": "vacuum_cost_delay",
 }
-"""Settings whose -1 means that another one counts."""
+"""Settings whose -1 refers to another setting."""
 
 _AS_SUPERUSER = "  # as a superuser"
 _SET = (
     'echo "alter system set :\\"setting\\" = :\'wanted\'{}" '
     "| psql {{{{ dsn }}}} -v setting={{{{ setting }}}} -v wanted={{{{ wanted }}}}" + _AS_SUPERUSER
 )
-SET = Remedy("Set it", _SET.format("; select pg_reload_conf()"))
-SET_AND_RESTART = Remedy("Set it, and restart the server", _SET.format("") + "; then restart the server")
-EDIT = Remedy("Set it in postgresql.conf, or where it is set now")
+SET = Remedy("Change the setting", _SET.format("; select pg_reload_conf()"))
+SET_AND_RESTART = Remedy("Change the setting, and restart the server", _SET.format("") + "; then restart the server")
+EDIT = Remedy("Change the setting in postgresql.conf, or in the file where it is set")
 SHOW_PENDING = Remedy(
-    "Restart the server, or take the change back",
+    "Restart the server, or revert the change",
     "echo \"select name, setting, sourcefile, sourceline from pg_settings where name = :'setting'\" "
-    "| psql {{ dsn }} -xv setting={{ setting }}  # it takes a restart of the server",
+    "| psql {{ dsn }} -xv setting={{ setting }}  # needs a restart of the server",
 )
 CREATE_EXTENSION = Remedy(
     "Create the extension",
@@ -215,7 +215,7 @@ UPDATE_EXTENSION = Remedy(
     psql_command("'alter extension :\"extension\" update;'", "extension") + _AS_SUPERUSER,
 )
 INSTALL_FILES = Remedy("Install the extension's files on the server, then create or update it")
-_REINDEX = "Build the indexes again, then record the new version"
+_REINDEX = "Rebuild the indexes, then record the new version"
 _REINDEX_ALL = "'reindex database :\"database\";'"
 _AS_OWNER = "  # as its owner; it blocks writes"
 REINDEX = Remedy(
@@ -227,29 +227,29 @@ REFRESH_COLLATION = Remedy(
     psql_command(f"{_REINDEX_ALL} 'alter collation :collation refresh version;'", "collation") + _AS_OWNER,
 )
 DROP_DATABASE = Remedy(
-    "Drop the database, which nothing can connect to",
+    "Drop the database, which accepts no connections",
     "echo 'drop database :\"database\"' | psql {{ dsn }} -v database={{ database }}  # as its owner",
 )
 ENABLE_CHECKSUMS = Remedy("Stop the server, run pg_checksums --enable, and start it again")
 SHOW_CORRUPT = Remedy(
     "Stop writing: fail over to a replica, or restore a backup",
     'psql {{ dsn }} -c "select datname, checksum_failures, checksum_last_failure '
-    'from pg_stat_database where checksum_failures > 0"  # first of all stop writing: fail over, or restore',
+    'from pg_stat_database where checksum_failures > 0"  # stop writing first: fail over, or restore',
 )
 SHOW_FILE_ERRORS = Remedy(
-    "Correct the line before the next reload or restart",
+    "Fix the line before the next reload or restart",
     'psql {{ dsn }} -xc "select * from pg_file_settings where error is not null"',
 )
 UPGRADE = Remedy("Upgrade the server")
 
 
 class Release(BaseModel):
-    """What is known of one major version where it differs from what opscheck knows."""
+    """Dates and numbers of one major version that replace opscheck's own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     end_of_life: date | None = None
-    """The last day on which somebody fixes it, such as the vendor whose extended support is paid."""
+    """The last day of support, such as a vendor's extended support."""
     newest_minor: PositiveCount | None = None
     """The newest minor release: 4 for 18.4."""
 
@@ -268,9 +268,8 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
     """
     The server is configured as the policy requires.
 
-    Each group is judged where the policy names it, at `severity` or at one of its own. Settings are judged as clients
-    have them: not what opscheck sets for its own transaction. A setting that is not there is never taken for its
-    default.
+    Each group is judged only where the policy names it, at `severity` or at its own severity. Settings are judged as
+    clients have them, not with opscheck's own transaction settings. A missing setting never counts as its default.
     """
 
     needs_severity = True
@@ -299,11 +298,11 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
         UPGRADE,
     )
     fact_names: ClassVar = {
-        "setting": "a setting that is not what it should be, or that waits for a restart",
-        "wanted": "what it should be",
-        "database": "a database, or the one of an extension or a collation",
+        "setting": "a setting with a wrong value, or one that waits for a restart",
+        "wanted": "its expected value",
+        "database": "a database, or the database of an extension or a collation",
         "extension": "an extension that could be created or updated",
-        "collation": "the collation of a column that has changed, as SQL has it",
+        "collation": "the changed collation of a column, quoted for SQL",
     }
     former_fact_names: ClassVar = {
         "restart_setting": Former("setting", SET_AND_RESTART),
@@ -320,49 +319,52 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
 
     settings: Annotated[dict[str, WantedSetting], Field(min_length=1)] | None = None
     """
-    Settings by name, each with the value that it must have, or with one of `other_than`, `one_of`, `at_least` and
-    `at_most`. Values are written as in postgresql.conf: `4MB` is 4096 kB, and a number alone is in the setting's unit.
+    Settings by name, each with its required value, or with one of `other_than`, `one_of`, `at_least` and `at_most`.
+
+    Values are written as in postgresql.conf: `4MB` is 4096 kB, and a plain number is in the setting's unit.
     """
     pending_restart: Enabled = None
-    """No setting was changed in a way that takes a restart which has not come yet: the next one would surprise."""
+    """No changed setting waits for a restart."""
     configuration_files: Enabled = None
     """
-    postgresql.conf and pg_hba.conf, as they are on disk, have no error: with one, a reload changes nothing, and a
-    restart fails. No predefined role may read this: `opscheck permissions` prints the grants.
+    postgresql.conf and pg_hba.conf, as they are on disk, have no errors.
+
+    With an error, a reload changes nothing, and a restart fails. No predefined role may read this:
+    `opscheck permissions` prints the grants.
     """
     extensions: Annotated[dict[str, WantedExtension], Field(min_length=1)] | None = None
     """Extensions that must be installed in each of `databases`: `any`, a version, or `">= 3.4"`."""
     outdated_extensions: Enabled = None
     """Every extension of `databases` has the version of the server's files, as after ALTER EXTENSION … UPDATE."""
     checksums: Enabled = None
-    """Pages have checksums, so that a disk which changes data is noticed."""
+    """Data checksums are enabled, so that disk corruption is detected."""
     checksum_failures: Enabled = None
-    """No page has been read that was not what had been written, in any database or in what all share."""
+    """No checksum failures in any database or in the shared catalogs."""
     collations: Enabled = None
     """
-    No library has changed how texts are sorted since indexes were built: otherwise they miss rows that are there.
+    Collation versions are those with which the indexes were built; otherwise indexes miss existing rows.
 
-    Databases tell it from PostgreSQL 15 on, collations of single columns (in `databases`) on every version.
+    Databases record it from PostgreSQL 15 on, collations of single columns (in `databases`) on every version.
     """
     invalid_databases: Enabled = None
-    """No database is left over from a DROP DATABASE that was interrupted."""
+    """No database is left over from an interrupted DROP DATABASE."""
     end_of_life: GradedMinimum[Duration] | None = None
     """
-    For how long the major version must still be maintained.
+    Minimum time until the major version's end of life.
 
-    opscheck knows the dates; when what it knows is two years old, what passes is unknown. `releases` overrides it.
+    opscheck contains the dates; when they are two years old, a pass becomes `unknown`. `releases` overrides them.
     """
     minor_releases_behind: Graded[Count] | None = None
     """
-    How many minor releases may be newer than the server's.
+    Maximum number of minor releases that are newer than the server's.
 
-    opscheck looks nothing up: when what it knows is six months old, what passes is unknown. `releases` overrides it.
+    opscheck contains the numbers; when they are six months old, a pass becomes `unknown`. `releases` overrides them.
     """
     releases: dict[int, Release] = Field(default={})
-    """Major versions of which the policy knows better: `{14: {end_of_life: 2027-11-12, newest_minor: 25}}`."""
+    """Overrides for major versions: `{14: {end_of_life: 2027-11-12, newest_minor: 25}}`."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """What its groups are judged by."""
+        """The queries of its groups."""
         if self.settings is not None or self.pending_restart is not None:
             yield self.read_settings
         if self.configuration_files is not None:
@@ -380,7 +382,7 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
 
     @property
     def read_settings(self) -> ReadSettings:
-        """The settings that it names, and those that they fall back to."""
+        """The named settings, and the settings that they fall back to."""
         names = {name.lower() for name in self.settings or ()}
         names |= {FALLBACKS[name] for name in names if name in FALLBACKS}
         return ReadSettings(self.target.name, tuple(sorted(names)))
@@ -391,7 +393,7 @@ class PostgresSettings(InDatabases, check="postgres.settings"):
         return ReadServerState(self.target.name)
 
     def severity_of(self, group: Literal[True] | Severity | None) -> Severity:
-        """How bad a violation in a group is."""
+        """The severity of a violation in a group."""
         return group if isinstance(group, Severity) else self.ungraded_severity
 
     def _graded_severities(self) -> list[Severity]:

@@ -1,4 +1,4 @@
-"""postgres.size: how large databases are, how fast they grow, and how much of their sequences is used."""
+"""postgres.size: size and growth of databases, and the use of their sequences."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from opscheck.core.units import ByteSize, Duration, Graded, Percentage, Timeout
 from opscheck.systems.postgres.databases import DatabaseQuery, InDatabases, psql_command
 from opscheck.systems.postgres.server import DatabaseNames, ListDatabases, RoleGrant, SequenceGrant, ServerQuery
 
-READ_SIZES = RoleGrant("pg_read_all_stats", "the size of a database that it may not connect to is hidden without it")
+READ_SIZES = RoleGrant("pg_read_all_stats", "sizes of databases without CONNECT are hidden without it")
 
 
 class DatabaseSize(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,14 +21,14 @@ class DatabaseSize(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     oid: int
-    """Its number; a database that was dropped and made again has another one."""
+    """Its object id; a database that was dropped and created again has another one."""
     bytes: int | None
     """None where the role of the dsn may not read it."""
     is_template: bool = False
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
-    """The databases of a server on disk: tables, indexes and what else is in their folders; no WAL."""
+    """The databases of a server with their sizes on disk, without WAL."""
 
     role: str
     """The role of the dsn."""
@@ -40,19 +40,19 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def epoch(self) -> str:
-        """Sizes compare with those of the same system, also after a failover."""
+        """Sizes are comparable within the same system, even after a failover."""
         return self.system
 
 
 @dataclass(frozen=True)
 class ReadSizes(ServerQuery[Sizes], name="postgres.sizes", remembered=True):
-    """How large databases are. The server looks at each of their files."""
+    """The sizes of databases. The server reads the size of each of their files."""
 
     databases: tuple[str, ...] | None = ()
-    """Their names; none is the one of the dsn, and None is every one."""
+    """Their names; empty is the database of the dsn, and None is all databases."""
 
     def permissions(self) -> tuple[Permission, ...]:
-        """A role that may connect to a database may read its size; to read them all, more is needed."""
+        """CONNECT is enough to read the size of a database; all sizes need pg_read_all_stats."""
         return (READ_SIZES,) if self.databases is None else ()
 
     def text(self) -> str:
@@ -66,7 +66,7 @@ class RelationSize(msgspec.Struct, frozen=True, kw_only=True):
     """A table or materialised view with its indexes and its TOAST."""
 
     name: str
-    """With its schema, quoted where SQL wants it."""
+    """With its schema, quoted for SQL."""
     bytes: int
     table_bytes: int
     """Without its indexes."""
@@ -81,19 +81,19 @@ class Relations(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def epoch(self) -> str:
-        """Sizes compare with those of the same database."""
+        """Sizes are comparable within the same database."""
         return self.place
 
 
 @dataclass(frozen=True)
 class LargestRelations(DatabaseQuery[Relations], name="postgres.largest-relations", remembered=True):
-    """What a database is large by. Which relations are measured is chosen by their last VACUUM or ANALYZE."""
+    """The largest relations of a database, preselected by the statistics of the last VACUUM or ANALYZE."""
 
     what = "the largest relations"
 
 
 class Sequence(msgspec.Struct, frozen=True, kw_only=True):
-    """A sequence that was used, and what it feeds."""
+    """A used sequence, and the column that it feeds."""
 
     schema: str
     name: str
@@ -101,50 +101,50 @@ class Sequence(msgspec.Struct, frozen=True, kw_only=True):
     """Its own type: integer."""
     table_schema: str | None = None
     table: str | None = None
-    """The table with the narrowest column that it feeds; None where it feeds none."""
+    """The table with the narrowest column that it feeds; None without one."""
     column: str | None = None
     column_type: str | None = None
     last_value: int
     limit: int
-    """The last value that it can give and that its column can hold."""
+    """The last value that it can return and that its column can hold."""
     limited_by: str
-    """What that limit comes from: `column`, `type` or `maxvalue` (`minvalue` of one that counts down)."""
+    """The origin of that limit: `column`, `type` or `maxvalue` (`minvalue` for a descending sequence)."""
     used: float
-    """How much of its values is used, in percent."""
+    """Used share of its values, in percent."""
     left: int
-    """How many values it still gives."""
+    """Number of remaining values."""
 
 
 class SequencesAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The sequences of a database that end one day: those that CYCLE are left out."""
+    """The sequences of a database that can end; sequences with CYCLE are left out."""
 
     database: str
     role: str
     """The role of the dsn."""
     seen: int
-    """How many could be read."""
+    """Number of readable sequences."""
     most_used: tuple[Sequence, ...]
     hidden: int = 0
-    """How many could not be read."""
+    """Number of unreadable sequences."""
     hidden_names: tuple[str, ...] = ()
-    """The first of those, with their schemas, quoted as SQL wants it."""
+    """The first of those, with their schemas, quoted for SQL."""
     hidden_schemas: tuple[str, ...] = ()
-    """The schemas of all of those, quoted."""
+    """The schemas of all of those, quoted for SQL."""
 
 
 @dataclass(frozen=True)
 class Sequences(DatabaseQuery[SequencesAnswer], name="postgres.sequences"):
-    """How much of each sequence is used."""
+    """The used share of each sequence."""
 
-    what = "how much of each sequence is used"
+    what = "the used share of each sequence"
 
     def permissions(self) -> tuple[Permission, ...]:
-        """To read the sequences of others takes a grant on each; pg_monitor is not enough."""
+        """Sequences of other roles need a grant on each; pg_monitor is not enough."""
         return (*super().permissions(), SequenceGrant(self.database))
 
 
 SHOW_RELATIONS = Remedy(
-    "Find what grew and let it go by a retention rule or partitions, or plan more disk",
+    "Find the largest tables; delete old rows by a retention rule or partitions, or plan more disk",
     psql_command(
         '"select oid::regclass as relation, pg_size_pretty(pg_total_relation_size(oid)) as total, '
         "pg_size_pretty(pg_indexes_size(oid)) as indexes, reltuples::int8 as about_rows from pg_class "
@@ -158,9 +158,9 @@ SHOW_DATABASES = Remedy(
 )
 _OF_SEQUENCE = ("schema", "sequence")
 _OF_COLUMN = (*_OF_SEQUENCE, "table_schema", "table", "column")
-_WIDEN = "Give a sequence that ends, and the column that it feeds, the type bigint before inserts fail"
+_WIDEN = "Change the sequence, and the column that it feeds, to bigint before inserts fail"
 SHOW_SEQUENCE = Remedy(
-    "See how far the sequence is from its end",
+    "Show the sequence's last value and limits",
     psql_command(
         "\"select * from pg_sequences where schemaname = :'schema' and sequencename = :'sequence'\"", *_OF_SEQUENCE
     ),
@@ -168,16 +168,17 @@ SHOW_SEQUENCE = Remedy(
 WIDEN_COLUMN = Remedy(
     _WIDEN,
     psql_command('\'alter table :"table_schema".:"table" alter column :"column" type bigint\'', *_OF_COLUMN)
-    + "  # rewrites the table under a lock; a large one gets a new bigint column, filled in steps, and is then swapped",
+    + "  # as its owner; rewrites the table under a lock; for a large one, add, fill and swap a column",
 )
 WIDEN_SEQUENCE = Remedy(
     _WIDEN,
-    psql_command('\'alter sequence :"schema".:"sequence" as bigint\'', *_OF_SEQUENCE) + "  # it is {{ type }}",
+    psql_command('\'alter sequence :"schema".:"sequence" as bigint\'', *_OF_SEQUENCE)
+    + "  # as its owner; it is {{ type }}",
 )
 REMOVE_LIMIT = Remedy(
-    "Remove the limit that the sequence has of its own",
+    "Remove the sequence's own limit",
     psql_command('\'alter sequence :"schema".:"sequence" no maxvalue no minvalue\'', *_OF_SEQUENCE)
-    + "  # it ends at {{ limit }}",
+    + "  # as its owner; it ends at {{ limit }}",
 )
 
 
@@ -185,26 +186,26 @@ class PostgresSize(InDatabases, check="postgres.size"):
     """
     Databases stay within their size and growth limits, and sequences have values left.
 
-    A size is that of the database's files: tables, indexes, TOAST; WAL is not counted. Growth compares with the sample
-    of an earlier run that is nearest to `over` ago, as `--state` keeps it, and is told for the length of `over`;
-    without such a sample it is unknown. A sequence ends at its own last value, or at the last one that the column which
-    it feeds can hold: an integer column is full at 2147483647, whatever its sequence could give. One that CYCLEs never
-    ends. A database whose size may not be known, or a sequence that may not be read, is unknown.
+    The size is the size of the database's files: tables, indexes, TOAST; WAL is not counted. Growth compares with the
+    sample closest to `over` ago in the state file (`--state`), scaled to the length of `over`; without such a sample it
+    is unknown. A sequence ends at its own last value, or at the last value that its column can hold: an integer column
+    is full at 2147483647, even if its sequence continues. A sequence with CYCLE never ends. Databases and sequences
+    that the role may not read are unknown.
     """
 
     any_limit_of = ("size", "total", "growth", "grown", "sequences")
     remedies = (SHOW_RELATIONS, SHOW_DATABASES, SHOW_SEQUENCE, WIDEN_COLUMN, WIDEN_SEQUENCE, REMOVE_LIMIT)
     fact_names: ClassVar[Mapping[str, str]] = {
-        "database": "the database that is too large or grows too fast, or that of a sequence near its end",
-        "largest": "the largest table of the database; missing where that is not known",
-        "database_count": "how many databases the server has",
+        "database": "the database that is too large or grows too fast, or the database of the sequence",
+        "largest": "the largest table of the database; missing when unknown",
+        "database_count": "the number of databases of the server",
         "schema": "the schema of the sequence",
         "sequence": "its name",
         "type": "its own type",
-        "limit": "the last value that it can give and that its column can hold",
+        "limit": "the last value that it can return and that its column can hold",
         "table_schema": "the schema of the table with the column that ends",
         "table": "that table",
-        "column": "the column, which is narrower than bigint",
+        "column": "its column, which is narrower than bigint",
     }
     former_fact_names: ClassVar = {
         "sequence_database": Former("database", SHOW_SEQUENCE),
@@ -214,28 +215,28 @@ class PostgresSize(InDatabases, check="postgres.size"):
     }
 
     size: Graded[ByteSize] | None = None
-    """How large each database may be."""
+    """Maximum size of each database."""
     total: Graded[ByteSize] | None = None
-    """How large all databases of the server together may be, whatever `databases` names; templates count too."""
+    """Maximum size of all databases of the server together, templates included, regardless of `databases`."""
     growth: Graded[Percentage] | None = None
-    """How much each database may grow in the time of `over`, in percent of what it was."""
+    """Maximum growth of each database in the time of `over`, in percent of its earlier size."""
     growth_above: ByteSize = ByteSize(100_000_000)
-    """Growth by fewer bytes is not held to `growth`: of a small database a little is a large part."""
+    """Minimum growth in bytes; `growth` does not apply below it, because small databases grow by large shares."""
     grown: Graded[ByteSize] | None = None
-    """By how many bytes each database may grow in the time of `over`."""
+    """Maximum growth of each database in bytes, in the time of `over`."""
     over: Timeout = Duration(86400)
-    """Over how long growth is told, and about how old the sample is that it is compared with."""
+    """Period of growth, and approximate age of the sample for comparison."""
     sequences: ShareUsed | None = None
-    """How much of each sequence may be used, in percent of the values it gives from 0 (or its first) to its end."""
+    """Maximum used share of each sequence, in percent of its values from 0 (or its first value) to its end."""
 
     @property
     def judges_growth(self) -> bool:
-        """Whether it compares with an earlier answer."""
+        """True if it compares with an earlier answer."""
         return self.growth is not None or self.grown is not None
 
     @property
     def judges_databases(self) -> bool:
-        """Whether it looks at the size of single databases."""
+        """True if it judges the sizes of single databases."""
         return self.size is not None or self.judges_growth
 
     @property
@@ -275,13 +276,13 @@ class PostgresSize(InDatabases, check="postgres.size"):
             yield from self._relations_in(sorted(matched))
 
     def described(self) -> Iterable[Query[Any]]:
-        """For people, the queries with the patterns in the place of the databases."""
+        """For people: the queries with the patterns instead of the databases."""
         yield from super().described()
         if self.patterns:
             yield from self._relations_in(self.databases or ())
 
     def is_too_large(self, size: int | None) -> bool:
-        """Whether a database of this size violates the limit."""
+        """True if a database of this size violates the limit."""
         return self.size is not None and size is not None and self.size.severity(size) is not None
 
     def relations(self, database: str) -> LargestRelations:

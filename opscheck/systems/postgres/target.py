@@ -7,21 +7,21 @@ from opscheck.core.units import PositiveCount
 
 
 class PostgresTarget(Target, kind="postgres"):
-    """A PostgreSQL database. One connection serves the whole run, and one more each database that is visited."""
+    """A PostgreSQL server. A run opens one connection, and one more per database that is checked."""
 
     dsn: SecretStr
     """A libpq connection string or URL."""
     concurrency: PositiveCount = Field(default=2, le=4)
     """
-    How many databases are visited at the same time, each over one connection of its own.
+    Number of databases that are read at the same time, each over its own connection.
 
-    In each, one question is asked after the other: opscheck must not be the one that fills the connections.
+    Within a database, queries run one after the other, so that opscheck does not fill up the connections.
     """
     scratch: bool = False
     """
-    True says that a restore drill may make databases on this server, and drop them again.
+    True allows a restore drill to create databases on this server and drop them.
 
-    The database that `dsn` names must have `scratch` in its name, and nothing in it.
+    The name of the database in `dsn` must contain `scratch`, and the database must be empty.
     """
 
     @property
@@ -30,5 +30,5 @@ class PostgresTarget(Target, kind="postgres"):
         return without_credentials(self.dsn.get_secret_value())
 
     def facts(self) -> dict[str, str]:
-        """Its `dsn`, so that a command reaches the server as opscheck did."""
+        """The `dsn`, so that printed commands connect as opscheck does."""
         return {"dsn": self.dsn.get_secret_value()}

@@ -9,7 +9,7 @@ from opscheck.core.findings import FindingParts, Findings
 from opscheck.core.units import Graded, Severity, format_value
 
 MOST = 20
-"""So many findings of one kind are reported one by one; the others are counted."""
+"""Maximum number of findings of one kind; further ones are only counted."""
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,16 @@ class Value:
     limit: Graded[Any] | None
     unit: str = ""
     text: str = ""
-    """How a finding writes it; the plain number by default."""
+    """The text in a finding; the plain number by default."""
 
     @property
     def severity(self) -> Severity | None:
-        """The severity of the violation; None within the limit, and without one."""
+        """The severity of the violation; None within the limit, and without a limit."""
         return None if self.limit is None else self.limit.severity(self.number)
 
 
 def violated(*values: Value) -> list[Value]:
-    """Those beyond their limit, the worst first."""
+    """The values beyond their limit, the worst first."""
     graded = [(severity, one) for one in values if (severity := one.severity) is not None]
     return [one for _, one in sorted(graded, key=lambda pair: pair[0])]
 
@@ -38,16 +38,14 @@ def violated(*values: Value) -> list[Value]:
 def add_violated(findings: Findings, values: Sequence[Value], **parts: Unpack[FindingParts]) -> None:
     """One finding about violated values, the worst first: `query 15m, transaction 1h`."""
     observed = [f"{one.name} {one.text or format_value(one.number, one.unit)}" for one in values]
-    limits = ((one, one.limit) for one in values if one.limit is not None)
-    expected = [
-        f"{one.name} {limit.words} {format_value(float(limit.limit(one.number)), one.unit)}" for one, limit in limits
-    ]
+    limits = ((one, one.limit.comparator, one.limit.limit(one.number)) for one in values if one.limit is not None)
+    expected = [f"{one.name} {sign} {format_value(float(limit), one.unit)}" for one, sign, limit in limits]
     parts["severity"] = values[0].severity
     findings.add(observed=", ".join(observed), expected=", ".join(expected), **parts)
 
 
 class Case(NamedTuple):
-    """One of many subjects of the same kind, and how it is reported."""
+    """One of many subjects of the same kind, with its report."""
 
     severity: Severity | None
     """None within the limit."""
@@ -56,21 +54,21 @@ class Case(NamedTuple):
 
 
 def graded(findings: Findings, name: str, observed: float, limit: Graded[Any] | None, **about: Any) -> Case:
-    """A number that is held to a limit, as `findings.grade` takes it."""
+    """A number with its limit; the arguments are those of `findings.grade`."""
     severity = limit.severity(observed) if limit is not None else None
     return Case(severity, partial(findings.grade, name, observed, limit, **about))
 
 
 def found(findings: Findings, severity: Severity, **about: Any) -> Case:
-    """A violation whatever the numbers, as `findings.add` takes it."""
+    """A violation without a number; the arguments are those of `findings.add`."""
     return Case(severity, partial(findings.add, severity=severity, **about))
 
 
 def report_worst(findings: Findings, cases: Iterable[Case], *, total: int, what: str) -> None:
     """
-    Report the first violations and count the others; where there is none, the first case for its measurement.
+    Report the first violations and count the others; without a violation, report the first case as a measurement.
 
-    `cases` have the worst first, and perhaps not all: there are `total`.
+    `cases` begin with the worst and may be incomplete; `total` counts all.
     """
     cases = list(cases)
     violations = [one for one in cases if one.severity is not None]

@@ -1,4 +1,4 @@
-"""postgres.vacuum: how far vacuum and analyze are behind, and what holds them back."""
+"""postgres.vacuum: overdue vacuum and analyze, and the transactions that hold vacuum back."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ from opscheck.systems.postgres.server import READ_SESSIONS, ServerQuery
 
 
 class DatabaseAge(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a database is from running out of transaction numbers."""
+    """The transaction and multixact age of a database."""
 
     name: str
     xid_age: int
-    """How many transactions ago its oldest row was written that is not frozen."""
+    """Age in transactions of its oldest unfrozen row."""
     multixact_age: int
     """The same for multixacts: row locks that several transactions share."""
     connectable: bool
-    """False where no role may connect, as to template0: only autovacuum can freeze its rows."""
+    """False where connections are not allowed, as to template0: only autovacuum freezes its rows."""
 
 
 class Ages(msgspec.Struct, frozen=True, kw_only=True):
-    """The ages of all databases, templates too, the oldest first, and where autovacuum begins to freeze by force."""
+    """The ages of all databases, templates included, the oldest first, and the limits of forced freezing."""
 
     databases: tuple[DatabaseAge, ...]
     freeze_max_age: int
@@ -44,76 +44,76 @@ class ReadAges(ServerQuery[Ages], name="postgres.ages"):
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """A table that has many dead, changed or uncounted rows."""
+    """A table with many dead, changed or uncounted rows."""
 
     schema: str
     name: str
     sql_name: str
-    """Schema and name as SQL takes them."""
+    """Schema and name, quoted for SQL."""
     rows: int
-    """About how many live rows it has."""
+    """Estimated number of live rows."""
     dead: int
     vacuum_trigger: float
-    """From how many dead rows on autovacuum would vacuum it, by its own settings."""
+    """Number of dead rows at which autovacuum vacuums it, by its own settings."""
     written: int
-    """Rows inserted or made dead since it was vacuumed."""
+    """Rows inserted, updated or deleted since the last vacuum."""
     modified: int
-    """Rows changed since it was analysed."""
+    """Rows changed since the last analyze."""
     analyze_trigger: float
-    """From how many changed rows on autovacuum would analyse it, by its own settings."""
+    """Number of changed rows at which autovacuum analyses it, by its own settings."""
     last_vacuum: datetime | None
     last_analyze: datetime | None
     autovacuum: bool
-    """False where autovacuum is switched off for the table or the server."""
+    """False where autovacuum is disabled for the table or the server."""
     disabled: bool
-    """True where it is for the table alone."""
+    """True where it is disabled for the table."""
     partitioned: bool
     """True for the parent of partitions, which autovacuum never analyses."""
     never_analyzed: bool
     vacuum_runs: bool
-    """A vacuum works on it now."""
+    """True while a vacuum of it runs."""
 
 
 class Tables(msgspec.Struct, frozen=True, kw_only=True):
-    """The tables of a database that may need vacuum or analyze most. Of each list there are more than are named."""
+    """The tables of a database with the most overdue vacuum or analyze. The counts include tables not in `named`."""
 
     database: str
     tables: int
-    """How many there are, system schemas and temporary ones left out."""
+    """Number of all tables, without system schemas and temporary tables."""
     named: tuple[Table, ...]
     beyond_vacuum: int
-    """How many have more dead rows than their trigger, and than `min_rows`."""
+    """Number of tables with more dead rows than their trigger and `min_rows`."""
     beyond_analyze: int
-    """How many have more changed rows than their trigger, and than `min_rows`, or were never analysed."""
+    """Number of tables with more changed rows than their trigger and `min_rows`, or never analysed."""
     written: int
-    """How many had more than `min_rows` written since they were vacuumed."""
+    """Number of tables with more than `min_rows` rows written since the last vacuum."""
     modified: int
-    """How many had more than `min_rows` changed since they were analysed."""
+    """Number of tables with more than `min_rows` rows changed since the last analyze."""
     unanalyzed: int
-    """How many have not been analysed since the server counts; ANALYZE counts the dead rows again."""
+    """Number of tables not analysed since the counters began; ANALYZE counts the dead rows again."""
     counted_since: datetime | None
-    """Since when the server counts; before that it forgot: a reset, a crash, a new server."""
+    """Start of the counters: a reset, a crash, a new server."""
     clock: datetime
     """The time of the server's clock."""
     standby: bool
-    """A standby counts no dead and no changed rows."""
+    """A standby does not count dead and changed rows."""
     counts: bool
-    """False where `track_counts` is off, and nothing is counted at all."""
+    """False where `track_counts` is off."""
 
 
 @dataclass(frozen=True)
 class ListTables(DatabaseQuery[Tables], name="postgres.tables"):
-    """Which tables wait for vacuum or analyze."""
+    """Tables with overdue vacuum or analyze."""
 
     min_rows: int = 10_000
-    """Tables with fewer dead, written or changed rows are not named."""
+    """Tables with fewer dead, written or changed rows are left out."""
 
     def in_words(self) -> str:
         return f"the tables with more than {self.min_rows} dead, written or never analysed rows"
 
 
 class HolderKind(StrEnum):
-    """What keeps old rows from being removed."""
+    """Kinds of holders that keep vacuum from removing dead rows."""
 
     SESSION = "session"
     PREPARED = "prepared transaction"
@@ -122,29 +122,29 @@ class HolderKind(StrEnum):
 
 
 class XminHolder(msgspec.Struct, frozen=True, kw_only=True):
-    """Something for whose sake vacuum must keep rows that are dead."""
+    """A holder because of which vacuum must keep dead rows."""
 
     kind: HolderKind
     name: str
     """application_name of a session or standby, gid of a prepared transaction, name of a slot."""
     age: int
-    """How many transactions ago it began to look."""
+    """Age of its snapshot in transactions."""
     database: str = ""
-    """Where it keeps them; empty where it does in every database."""
+    """The affected database; empty for all databases."""
     role: str = ""
     pid: int | None = None
     state: str = ""
     """Of a session."""
     since: datetime | None = None
-    """Since when it holds them, at least; slots and standbys mostly do not show it."""
+    """Start of the hold, at the latest; most slots and standbys do not show it."""
     active: bool = True
     """False for a slot without a consumer."""
     catalog_only: bool = False
-    """True for a slot that keeps rows of system catalogs only."""
+    """True for a slot that only keeps rows of system catalogs."""
 
 
 class XminHolders(msgspec.Struct, frozen=True, kw_only=True):
-    """Who holds the oldest rows, the oldest first, and the time of the server's clock."""
+    """The holders of dead rows, the oldest first, and the time of the server's clock."""
 
     holders: tuple[XminHolder, ...]
     clock: datetime
@@ -152,7 +152,7 @@ class XminHolders(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ListXminHolders(ServerQuery[XminHolders], name="postgres.xmin-holders"):
-    what = "which sessions, prepared transactions, slots and standbys keep dead rows from being removed"
+    what = "the sessions, prepared transactions, slots and standbys that keep dead rows from vacuum"
     needs = (READ_SESSIONS,)
 
 
@@ -165,31 +165,31 @@ BeyondTrigger = Annotated[
     only(
         lambda limit: min(values(limit)) >= _ALL,
         "limit_normal",
-        "at least 100%: until there, nothing has to be done yet",
+        "at least 100%: below that, vacuum is not due yet",
     ),
 ]
-"""How far something may be beyond the point where autovacuum begins to work on it."""
+"""Percentage of the trigger of autovacuum."""
 
-_END = "End what keeps dead rows from being removed"
-# Should the session have ended since, its pid may be another's.
+_END = "End the holder that keeps dead rows from vacuum"
+# The pid may belong to another session by now.
 END_SESSION = Remedy(
     _END,
     "echo \"select pg_terminate_backend(pid) from pg_stat_activity where pid = :'pid' "
-    "and xact_start = :'began'\" | psql {{ dsn }} -v pid={{ pid }} -v began={{ began }}",
+    "and xact_start = :'began'\" | psql {{ dsn }} -v pid={{ pid }} -v began={{ began }}  # as a superuser",
 )
-# psql takes a DSN or the name of a database, not both; it knows the rest of the DSN when it connects again.
+# psql takes a DSN or the name of a database, not both; `\connect` keeps the rest of the DSN.
 ROLL_BACK = Remedy(
     _END,
     "printf '%s\\n' '\\connect :\"database\"' \"rollback prepared :'gid'\" "
-    "| psql {{ dsn }} -v ON_ERROR_STOP=1 -v database={{ gid_database }} -v gid={{ gid }}",
+    "| psql {{ dsn }} -v ON_ERROR_STOP=1 -v database={{ gid_database }} -v gid={{ gid }}  # as its owner",
 )
 DROP_SLOT = Remedy(
     _END,
     "echo \"select pg_drop_replication_slot(:'slot')\" | psql {{ dsn }} -v slot={{ slot }}"
-    "  # only when nobody comes back for it: its reader must then be built anew",
+    "  # as a superuser; only if its consumer never returns; it would have to be rebuilt",
 )
-WAIT_OR_END = Remedy(f"{_END}: a long query on a standby, or the reader of a slot that is behind")
-_STOP = " -v ON_ERROR_STOP=1"
+WAIT_OR_END = Remedy(f"{_END}: a long query on a standby, or the lagging consumer of a slot")
+_STOP, _AS_OWNER = " -v ON_ERROR_STOP=1", "  # as its owner"
 _FREEZE_OLDEST = (
     "\"select format('vacuum (freeze, verbose) %s', c.oid::regclass) "
     "from pg_class c left join pg_class t on t.oid = c.reltoastrelid where c.relkind in ('r', 'm') order by "
@@ -197,23 +197,24 @@ _FREEZE_OLDEST = (
 )
 FREEZE_XIDS, FREEZE_MULTIXACTS = (
     Remedy(
-        "Freeze the oldest tables; where it happens again, let autovacuum work faster (autovacuum_vacuum_cost_limit)",
-        psql_command(_FREEZE_OLDEST.format(age=age, frozen=frozen), options=_STOP),
+        "Freeze the oldest tables; if it happens again, make autovacuum faster (autovacuum_vacuum_cost_limit)",
+        psql_command(_FREEZE_OLDEST.format(age=age, frozen=frozen), options=_STOP) + "  # as a superuser",
     )
     for age, frozen in (("age", "relfrozenxid"), ("mxid_age", "relminmxid"))
 )
 ENABLE = Remedy(
-    "Switch autovacuum on for the table",
-    psql_command('\'alter table :"schema".:"table" reset (autovacuum_enabled)\'', "schema", "table", options=_STOP),
+    "Enable autovacuum for the table",
+    psql_command('\'alter table :"schema".:"table" reset (autovacuum_enabled)\'', "schema", "table", options=_STOP)
+    + _AS_OWNER,
 )
 VACUUM = Remedy(
-    "Vacuum the table; where it happens again, let autovacuum begin earlier (autovacuum_vacuum_scale_factor of the "
-    "table) or work faster (autovacuum_vacuum_cost_limit)",
-    psql_command('\'vacuum (analyze, verbose) :"schema".:"table"\'', "schema", "table", options=_STOP),
+    "Vacuum the table; if it happens again, make autovacuum start earlier (autovacuum_vacuum_scale_factor of the "
+    "table) or run faster (autovacuum_vacuum_cost_limit)",
+    psql_command('\'vacuum (analyze, verbose) :"schema".:"table"\'', "schema", "table", options=_STOP) + _AS_OWNER,
 )
 ANALYZE = Remedy(
-    "Analyse the table; parents of partitions are analysed by hand or by a schedule",
-    psql_command('\'analyze verbose :"schema".:"table"\'', "schema", "table", options=_STOP),
+    "Analyse the table; schedule ANALYZE for parents of partitions",
+    psql_command('\'analyze verbose :"schema".:"table"\'', "schema", "table", options=_STOP) + _AS_OWNER,
 )
 
 
@@ -221,10 +222,10 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
     """
     Vacuum and analyze keep up with the writes.
 
-    Ages are those of every database of the server, template0 too. Tables are held to their own settings: autovacuum
-    works on a table when its threshold and scale factor say so, and only what is far beyond that is behind. System
-    schemas, temporary tables and TOAST are left out. What a standby, a server that does not count, or one that began to
-    count less than `counted_for` ago has not counted proves nothing, and is unknown.
+    Ages are judged for every database of the server, including template0. Tables are judged by their own settings:
+    autovacuum starts at the table's threshold and scale factor, and limits are percentages of that trigger. System
+    schemas, temporary tables and TOAST are left out. A standby, or a server without counters or with counters younger
+    than `counted_for`, proves nothing; the verdict is then `unknown`.
     """
 
     any_limit_of = (
@@ -240,14 +241,14 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
     )
     remedies = (END_SESSION, ROLL_BACK, DROP_SLOT, WAIT_OR_END, FREEZE_XIDS, FREEZE_MULTIXACTS, ENABLE, VACUUM, ANALYZE)
     fact_names: ClassVar[Mapping[str, str]] = {
-        "database": "a database that is old, or that of a table; missing where nobody may connect to it",
+        "database": "a database with a high age, or the database of a table; missing where connections are not allowed",
         "schema": "the schema of a table",
-        "table": "a table that is behind",
-        "pid": "the session that keeps the oldest dead rows from being removed",
-        "began": "when its transaction began",
+        "table": "a table with overdue vacuum or analyze",
+        "pid": "the session that keeps the oldest dead rows",
+        "began": "the start of its transaction",
         "gid": "the prepared transaction that keeps them",
         "gid_database": "the database of that transaction",
-        "slot": "the replication slot that keeps them and that nobody reads from",
+        "slot": "the replication slot without a consumer that keeps them",
     }
     former_fact_names: ClassVar = {
         "freeze_database": Former("database", FREEZE_XIDS),
@@ -263,48 +264,50 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
     }
 
     xid_age: ShareUsed | None = None
-    """How old the oldest transaction of any database may be, in percent of 2^31, where the server stops to write."""
+    """Maximum transaction age of any database, in percent of 2^31, where the server stops writing."""
     multixact_age: ShareUsed | None = None
-    """The same for multixacts, which several transactions make that lock one row."""
+    """Maximum multixact age of any database, in percent of 2^31."""
     freeze_lag: BeyondTrigger | None = None
     """
-    The same ages in percent of where autovacuum freezes by force (autovacuum_freeze_max_age and its twin).
+    Maximum of both ages, in percent of autovacuum_freeze_max_age and autovacuum_multixact_freeze_max_age.
 
-    To reach 100% is normal; to stay far above means that autovacuum does not keep up.
+    Reaching 100% is normal; far more means that autovacuum does not keep up.
     """
     oldest_xmin: Graded[Count] | None = None
-    """For how many transactions dead rows may be kept for a session, prepared transaction, slot or standby."""
+    """Maximum number of transactions that a session, prepared transaction, slot or standby holds back vacuum."""
     oldest_xmin_held: Graded[Duration] | None = None
     """
-    For how long. Standbys, and slots in use or before PostgreSQL 17, do not say so: `oldest_xmin` must stand beside it.
+    Maximum time that a holder holds back vacuum.
+
+    Needs `oldest_xmin`, because standbys, and slots in use or before PostgreSQL 17, do not report a time.
     """
     dead_rows: BeyondTrigger | None = None
-    """How many dead rows a table may have, in percent of the number at which autovacuum vacuums it: 200%."""
+    """Maximum number of dead rows of a table, in percent of the number at which autovacuum vacuums it: 200%."""
     stale_statistics: BeyondTrigger | None = None
     """
-    How many rows may have changed since a table was analysed, in percent of the number at which autovacuum would.
+    Maximum number of rows changed since the last analyze, in percent of the number at which autovacuum analyses.
 
-    A table that was never analysed breaks the worst of these limits; a parent of partitions too, which only a person
-    or a schedule can analyse (told from PostgreSQL 14 on).
+    A table that was never analysed violates the worst of these limits. So does a parent of partitions, which
+    autovacuum does not analyse (PostgreSQL 14 or later).
     """
     vacuumed_within: Graded[Duration] | None = None
-    """How long ago a table may have been vacuumed, when it was written to since; never is the mildest violation."""
+    """Maximum time since the last vacuum of a table with writes; never vacuumed violates the first limit."""
     analyzed_within: Graded[Duration] | None = None
-    """How long ago a table may have been analysed, when rows changed since; never is the mildest violation."""
+    """Maximum time since the last analyze of a table with changes; never analysed violates the first limit."""
     min_rows: Count = 10_000
-    """Tables with no more dead (written, changed) rows than this are not judged."""
+    """Tables with at most this many dead, written or changed rows are not judged."""
     counted_for: Duration = Duration(3600)
     """
-    How long the server must have counted, since a crash or a reset, before few dead rows prove anything.
+    Minimum age of the server's counters, since a crash or a reset, before few dead rows prove anything.
 
-    Where every table was analysed since then, they do from then on.
+    Not needed where every table was analysed since then.
     """
 
     @model_validator(mode="after")
     def _holders_without_a_time_are_judged(self) -> Self:
         if self.oldest_xmin_held is not None and self.oldest_xmin is None:
             raise PydanticCustomError(
-                "limit_missing", "`oldest_xmin` beside `oldest_xmin_held`: slots and standbys do not say since when"
+                "limit_missing", "`oldest_xmin` with `oldest_xmin_held`: slots and standbys do not report a time"
             )
         return self
 
@@ -336,14 +339,14 @@ class PostgresVacuum(InDatabases, check="postgres.vacuum"):
         return (ListTables(self.target.name, database, min_rows=self.min_rows),) if self.judges_tables else ()
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
-        """The role of the dsn; and what keeps old rows, for that explains the rest."""
+        """The role of the dsn, and the holders of old rows, which explain the other findings."""
         yield from super().evidence_queries()
         if self.oldest_xmin is None:
             yield self.holders
 
 
 def ending(holder: XminHolder | None) -> tuple[tuple[Remedy, ...], dict[str, Fact]]:
-    """What ends it, and the values for that: a standby cannot be ended from here, nor may a slot in use be dropped."""
+    """The remedies that end it, and their facts: a standby cannot be ended here, nor a slot in use be dropped."""
     if holder is None:
         return (), {}
     if holder.kind is HolderKind.SESSION and holder.since is not None and holder.pid is not None:
@@ -356,13 +359,13 @@ def ending(holder: XminHolder | None) -> tuple[tuple[Remedy, ...], dict[str, Fac
 
 
 def holder_of_age(holders: tuple[XminHolder, ...], database: str, age: int) -> XminHolder | None:
-    """Who keeps a database from becoming much younger than it is."""
+    """The holder that keeps the age of a database from decreasing much."""
     meant = [one for one in holders if _concerns(one, database)]
     return meant[0] if meant and 2 * meant[0].age >= age else None
 
 
 def holder_of_rows(holders: tuple[XminHolder, ...], database: str, last_vacuum: datetime | None) -> XminHolder | None:
-    """For whose sake a vacuum had to leave dead rows in a table: it began before, or is very old."""
+    """The holder because of which a vacuum left dead rows in a table: it began earlier, or is very old."""
     for one in holders:
         before = one.since is not None and last_vacuum is not None and one.since < last_vacuum
         if _concerns(one, database) and not one.catalog_only and (before or one.age >= _MANY):
@@ -371,17 +374,17 @@ def holder_of_rows(holders: tuple[XminHolder, ...], database: str, last_vacuum: 
 
 
 def describe_holder(holder: XminHolder) -> str:
-    """Who it is, in a line."""
-    who = f" of {holder.name or 'an application without a name'}" if holder.pid and not _is_slot(holder) else ""
+    """The holder in one line."""
+    who = f" of {holder.name or 'an unnamed application'}" if holder.pid and not _is_slot(holder) else ""
     as_role = f" as {holder.role}" if holder.role else ""
     where = f" in database {holder.database}" if holder.database else ""
-    state = f", {holder.state}" if holder.state else "" if holder.active else ", nobody reads from it"
+    state = f", {holder.state}" if holder.state else "" if holder.active else ", without a consumer"
     since = f", since {holder.since:%Y-%m-%d %H:%M:%S %Z}" if holder.since else ""
     return f"{holder_name(holder)}{who}{as_role}{where}{state}{since}"
 
 
 def holder_name(holder: XminHolder) -> str:
-    """What it is, for a finding."""
+    """The holder as the subject of a finding."""
     name = holder.pid if holder.kind is HolderKind.SESSION else holder.name
     return f"{holder.kind} {name}"
 

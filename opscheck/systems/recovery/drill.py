@@ -75,7 +75,7 @@ class DrillAssertion(BaseModel):
 
     def __str__(self) -> str:
         """In words, for people."""
-        limits = {"at least": self.at_least, "at most": self.at_most, "equals": self.equals}
+        limits = {">=": self.at_least, "<=": self.at_most, "equals": self.equals}
         texts = [f"{words} {format_value(limit)}" for words, limit in limits.items() if limit is not None]
         if self.newest_within is not None:
             texts.append(f"newest within {self.newest_within}")

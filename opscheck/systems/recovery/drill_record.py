@@ -230,7 +230,7 @@ def _reasons(drill: Drill, limits: DrillLimits) -> Iterator[str]:
         return
     recovered, most = drill.recovered_s, limits.recovered_within_s
     if recovered is not None and most is not None and recovered > most:
-        yield f"recovered in {format_duration(recovered)}, at most {format_duration(most)}"
+        yield f"recovered in {format_duration(recovered)}, expected <= {format_duration(most)}"
     for what, at in (("the backup's data", drill.data_time), ("the newest row", drill.newest)):
         if at is not None:
             yield from _too_old(drill, what, at, limits.newest_within_s)
@@ -249,7 +249,7 @@ def _too_old(drill: Drill, what: str, at: datetime, most: float | None) -> Itera
     if future := ahead(drill, at):
         yield f"{what} is {future}"
     if most is not None and age > most:
-        yield f"{what} is {format_duration(age)} old, at most {format_duration(most)}"
+        yield f"{what} is {format_duration(age)} old, expected <= {format_duration(most)}"
 
 
 def _broken(drill: Drill, asserted: Asserted, limits: AssertionLimits) -> Iterator[str]:
@@ -261,6 +261,6 @@ def _broken(drill: Drill, asserted: Asserted, limits: AssertionLimits) -> Iterat
     if number is None:
         return
     if limits.at_least is not None and number < limits.at_least:
-        yield f"{asserted.name} {format_value(number)}, at least {format_value(limits.at_least)}"
+        yield f"{asserted.name} {format_value(number)}, expected >= {format_value(limits.at_least)}"
     if limits.at_most is not None and number > limits.at_most:
-        yield f"{asserted.name} {format_value(number)}, at most {format_value(limits.at_most)}"
+        yield f"{asserted.name} {format_value(number)}, expected <= {format_value(limits.at_most)}"

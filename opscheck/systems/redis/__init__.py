@@ -22,4 +22,5 @@ SYSTEM = System(
         "redis.replication": "opscheck.systems.redis.replication:RedisReplication",
     },
     checks=bundled("checks") / "redis",
+    discover="opscheck.systems.redis.discovery:discover",
 )

@@ -197,7 +197,7 @@ def _broken_limits(expectation: CertificatesLast, lifetime: Lifetime, now: datet
     for _, observed, limit in _limits(expectation, lifetime, now):
         if limit is not None and (severity := limit.severity(observed)) is not None:
             of = " of its lifetime" if isinstance(observed, Percentage) else ""
-            yield severity, f"{limit.words} {limit.limit(observed)}{of} left"
+            yield severity, f"{limit.comparator} {limit.limit(observed)}{of} left"
 
 
 def _limits(
@@ -219,7 +219,7 @@ def weaknesses(expectation: CertificatesLast, certificate: Certificate) -> Itera
     least = {"RSA": expectation.rsa_bits, "DSA": expectation.rsa_bits, "EC": expectation.ec_bits}
     wanted = least.get(certificate.key, 0)
     if 0 < certificate.key_bits < wanted:
-        yield f"{certificate.key} key of {certificate.key_bits} bits", f"at least {wanted} bits"
+        yield f"{certificate.key} key of {certificate.key_bits} bits", f">= {wanted} bits"
     signed_with = certificate.signature_hash
     if not certificate.self_issued and (signed_with.lower() in _FORGEABLE or signed_with[:1].isdigit()):
         yield f"signed with {signed_with.upper()}", "SHA-256 or better"

@@ -164,7 +164,7 @@ def test_what_unpacks_to_more_than_it_may_is_found(here):
 
     (finding,) = judged(here, holds="any", unpacked_limit="10MB").violations
 
-    assert ("at most 10MB", True) == (finding.expected, "it unpacks to more than 10MB" in finding.observed)
+    assert ("<= 10MB", True) == (finding.expected, "it unpacks to more than 10MB" in finding.observed)
 
 
 def test_what_is_encrypted_is_unknown_and_not_passed(here):

@@ -65,7 +65,7 @@ def test_what_should_be_there_follows_from_the_policy():
     assert "a whole PostgreSQL dump" == expected_content(expectation(), cut)
     assert "a whole tar" == expected_content(expectation(holds="tar"), cut)
     assert "whole, and not empty" == expected_content(expectation(holds="any"), cut)
-    assert "at most 5GB" == expected_content(expectation(unpacked_limit="5GB"), large)
+    assert "<= 5GB" == expected_content(expectation(unpacked_limit="5GB"), large)
 
 
 def test_packings_are_told_from_the_inside_out():

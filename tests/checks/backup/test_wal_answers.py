@@ -105,7 +105,7 @@ def test_a_subscriber_is_no_copy():
 def test_one_that_has_said_nothing_yet_is_unknown():
     problem = missing(lambda: judged(sender(unflushed_bytes=None)))
 
-    assert "has not said yet what is on its disk" in problem.text
+    assert "has not reported its flush position yet" in problem.text
 
 
 def test_one_that_is_silent_is_found_where_it_is_named():

@@ -80,7 +80,7 @@ def test_a_disk_that_is_full_is_the_worst(disk):
 
     assert (Severity.P0, str(disk)) == (finding.severity, finding.subject)
     assert "space used 99.8% (4.19MB of 4.19MB)" == finding.observed
-    assert "at most 95%" == finding.expected
+    assert "<= 95%" == finding.expected
     assert (f"tmpfs (tmpfs) is mounted on {disk}",) == finding.evidence
     assert {"source": "tmpfs", "filesystem": "tmpfs", "mounted_on": str(disk)} == finding.facts
 
@@ -96,7 +96,7 @@ def test_a_disk_that_can_take_no_more_files_is_the_worst(disk):
 def test_too_little_space_left_is_a_violation(disk):
     (finding,) = judged(disk, free={"P2": "20GB", "P1": "1GB"}).violations
 
-    assert (Severity.P1, "at least 1GB") == (finding.severity, finding.expected)
+    assert (Severity.P1, ">= 1GB") == (finding.severity, finding.expected)
     assert "space free 4.19MB (0B of 4.19MB used)" == finding.observed
 
 

@@ -56,14 +56,14 @@ def test_the_limit_itself_is_within(judged):
 def test_each_step_has_its_severity(judged, number, severity, limit):
     (finding,) = judged(b'{"depth": %d}' % number).violations
 
-    assert (severity, f"depth {number}", f"at most {limit}") == (finding.severity, finding.observed, finding.expected)
+    assert (severity, f"depth {number}", f"<= {limit}") == (finding.severity, finding.observed, finding.expected)
     assert finding.subject.endswith("/v1/metrics")
 
 
 def test_a_number_may_be_too_small(judged):
     findings = judged(b'{"depth": 0}', at_most=None, at_least={"P2": 3, "P1": 1})
 
-    assert [(Severity.P1, "at least 1")] == [(one.severity, one.expected) for one in findings.violations]
+    assert [(Severity.P1, ">= 1")] == [(one.severity, one.expected) for one in findings.violations]
 
 
 def test_both_limits_are_measured(judged):
@@ -75,7 +75,7 @@ def test_both_limits_are_measured(judged):
 def test_a_number_with_a_unit_reads_like_one(judged):
     (finding,) = judged(b'{"depth": 90}', at_most={"P1": 60}, unit="s").violations
 
-    assert ("depth 1m30s", "at most 1m") == (finding.observed, finding.expected)
+    assert ("depth 1m30s", "<= 1m") == (finding.observed, finding.expected)
 
 
 @pytest.mark.parametrize(

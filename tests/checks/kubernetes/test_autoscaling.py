@@ -48,7 +48,7 @@ def test_one_list_a_namespace():
 def test_popeye_288_no_autoscaler_is_no_pass_unless_the_policy_says_so():
     (violation,) = judged(Autoscaling, autoscaler(), selector="app=web").violations
 
-    assert ("0 autoscalers", "at least 1") == (violation.observed, violation.expected)
+    assert ("0 autoscalers", ">= 1") == (violation.observed, violation.expected)
     assert [] == found(min_matches=0)
 
 
@@ -63,7 +63,7 @@ def test_kube_hpa_maxed_out_one_that_wants_more_than_it_may(age, count):
 def test_what_a_person_does_when_it_is_maxed():
     (violation,) = judged(Autoscaling, maxed()).violations
 
-    assert ("api", "wants more than its maximum of 10 replicas for 1h", "enough with at most 10") == (
+    assert ("api", "needs more than its maximum of 10 replicas for 1h", "enough with at most 10") == (
         violation.subject,
         violation.observed,
         violation.expected,
@@ -136,8 +136,8 @@ def test_what_a_person_does_about_metrics():
     assert "the HPA was unable to compute the replica count: failed to get cpu utilization" == violation.evidence[0]
     assert [
         "kubectl -n default describe hpa api",
-        "kubectl -n default get apiservices.apiregistration.k8s.io | grep metrics  # who answers api?",
-        "kubectl -n default top pods  # api has CPU and memory from there, and needs requests on every container",
+        "kubectl -n default get apiservices.apiregistration.k8s.io | grep metrics  # the metrics APIs that api needs",
+        "kubectl -n default top pods  # api reads CPU and memory here, and needs requests on every container",
     ] == commands(Autoscaling, blind)
 
 
@@ -153,7 +153,7 @@ def test_an_autoscaler_whose_selector_is_no_good_does_not_scale(reason):
 def test_of_two_autoscalers_on_the_same_pods_both_are_shown():
     ambiguous = autoscaler(active="AmbiguousSelector", since=ago(hours=1))
 
-    assert "kubectl -n default get hpa -o wide  # which one beside api has the same target?" in commands(
+    assert "kubectl -n default get hpa -o wide  # find the other one with the target of api" in commands(
         Autoscaling, ambiguous
     )
 
@@ -203,7 +203,7 @@ def test_a_workload_with_a_pod_missing_explains_replicas_that_do_not_come_and_no
 
 
 def test_what_does_not_come_is_told_with_its_numbers():
-    assert ["wants 6 replicas of deployment/api and has 3 for 20m"] == found(
+    assert ["3 of 6 wanted replicas of deployment/api for 20m"] == found(
         autoscaler(replicas=3, wanted=6, scaled=ago(minutes=20))
     )
 

@@ -57,7 +57,7 @@ def test_cert_manager_7895_one_that_ended_is_told_though_it_says_ready():
 
     assert "ended 5d ago, on 2026-03-05 12:00 UTC; renewal overdue for 35d" == finding.observed
     assert (Severity.P0, ago(days=5)) == (finding.severity, finding.since)
-    assert ("Ready=True all the same: cert-manager has not looked at it since it ended",) == finding.evidence
+    assert ("still Ready=True: cert-manager has not processed it since it expired",) == finding.evidence
 
 
 @pytest.mark.parametrize(("count", "late"), [(0, {"hours": 2}), (1, {"hours": 2, "seconds": 1})])
@@ -87,7 +87,7 @@ def test_waifulabs_5655_one_that_is_renewed_in_its_last_tenth_is_no_alarm_before
 def test_a_limit_of_the_policy_holds_whatever_is_planned():
     finding = only(a_certificate(age=80, renewal=NOW + DAY), remaining={"P3": "14d", "P1": "7d"})
 
-    assert ("at least 14d left", Severity.P3) == (finding.expected, finding.severity)
+    assert (">= 14d left", Severity.P3) == (finding.expected, finding.severity)
 
 
 def test_one_of_six_days_is_not_red_for_life():
@@ -98,7 +98,7 @@ def test_one_of_six_days_is_not_red_for_life():
 
 def test_where_no_renewal_is_planned_the_lifetime_decides():
     assert [] == observed(judged(a_certificate(age=60, renewed=False)))
-    assert [(Severity.P3, "at least 25% of its lifetime left")] == [
+    assert [(Severity.P3, ">= 25% of its lifetime left")] == [
         (one.severity, one.expected) for one in judged(a_certificate(age=70, renewed=False)).violations
     ]
 
@@ -154,7 +154,7 @@ def test_attempts_are_repeated_after_ever_longer_and_after_32_hours_at_most(told
 def test_one_that_cert_manager_says_nothing_of_is_told_as_that():
     finding = only(not_issued(conditions=()))
 
-    assert "not issued for 1h: cert-manager says nothing of it: does it run?" == finding.observed
+    assert "not issued for 1h: cert-manager has not processed it" == finding.observed
     assert "api" == finding.facts["certificate"]
 
 
@@ -173,7 +173,7 @@ def test_one_that_is_not_ready_says_why_and_what_is_there_instead():
     finding = only(a_certificate(conditions=(wrong,)), issuer())
 
     assert (
-        "not ready for 1h: IncorrectIssuer; what is there ends in 70d (77.78% of its lifetime left), "
+        "not ready for 1h: IncorrectIssuer; the current certificate ends in 70d (77.78% of its lifetime left), "
         "on 2026-05-19 12:00 UTC" == finding.observed
     )
     assert ("Ready=False (IncorrectIssuer): It was previously issued by Issuer/old",) == finding.evidence
@@ -188,7 +188,7 @@ def test_one_that_was_changed_and_not_looked_at_since_is_unknown():
     changed = a_certificate()
     changed["metadata"]["generation"] = 2
 
-    with pytest.raises(CouldNotObserve, match="cert-manager has not looked at api since their spec changed"):
+    with pytest.raises(CouldNotObserve, match="cert-manager has not processed the changed spec of api"):
         judged(changed)
 
 
@@ -209,14 +209,14 @@ def test_two_that_are_kept_in_one_secret_are_told_at_the_younger():
     finding = only(*sharing(a_certificate("old"), a_certificate("new", age=3)))
 
     assert ("new", "a secret of its own") == (finding.subject, finding.expected)
-    assert "kept in secret shared-tls, as is certificate old: only one of them can be" == finding.observed
+    assert "shares secret shared-tls with certificate old: only one can be issued" == finding.observed
 
 
 def test_one_that_is_not_issued_since_another_is_kept_in_its_secret_says_so():
     finding = only(*sharing(a_certificate("old"), not_issued("new", conditions=())), issuer(), name="new")
 
     assert finding.observed.startswith("not issued for 1h")
-    assert ("kept in secret shared-tls, as is certificate old: only one of them can be",) == finding.evidence
+    assert ("shares secret shared-tls with certificate old: only one can be issued",) == finding.evidence
 
 
 def test_secrets_of_one_name_in_several_namespaces_are_several():

@@ -87,7 +87,7 @@ def test_requests_orders_and_challenges_of_others_are_left_alone():
     [
         ("was denied: not by this policy", (condition("Denied", True, NOW, "Policy", "not by this policy"),)),
         ("is refused as invalid: no such usage", (condition("InvalidRequest", True, NOW, "", "no such usage"),)),
-        ("is approved by nobody: does cert-manager's approver run, or another in its place?", ()),
+        ("is not approved: check that cert-manager's approver, or its replacement, runs", ()),
     ],
 )
 def test_a_request_that_nobody_approves_says_so(told, conditions):
@@ -107,7 +107,7 @@ def test_an_issuer_that_is_not_ready_is_told_with_its_reason(namespace):
 
 
 def test_an_issuer_that_does_not_exist_is_told():
-    assert "there is no issuer mine" in only(not_issued(issuer="mine", issuer_kind="Issuer")).evidence
+    assert "issuer mine does not exist" in only(not_issued(issuer="mine", issuer_kind="Issuer")).evidence
 
 
 def test_issuers_of_others_are_not_looked_up():
@@ -151,9 +151,7 @@ def test_an_issuer_that_says_nothing_yet_is_told_and_one_that_may_not_be_seen_is
     silent = issuer("mine", "default")
     silent["status"] = {}
 
-    assert "issuer mine says nothing of its state" in (
-        only(not_issued(issuer="mine", issuer_kind="Issuer"), silent).evidence
-    )
+    assert "issuer mine reports no state" in (only(not_issued(issuer="mine", issuer_kind="Issuer"), silent).evidence)
     assert () == only(not_issued(conditions=()), missing={ListClusterIssuers: ABSENT}).evidence
 
 
@@ -191,7 +189,7 @@ def test_a_failing_issuance_is_told_with_what_to_type():
         "kubectl -n default describe certificaterequest api-1",
         "kubectl -n default describe order api-1-2",
         "kubectl -n default describe challenge api-1-2-3",
-        "cmctl -n default renew api  # once the cause is mended",
+        "cmctl -n default renew api  # after the cause is fixed",
     ] == commands(judged(not_issued(), *chain(), issuer()))
 
 
@@ -199,5 +197,5 @@ def test_commands_name_the_context_that_the_policy_pins():
     target = KubernetesTarget(kind="kubernetes", namespace="default", context="prod")
     typed = commands(judged(not_issued(), target=target), target)
 
-    assert "cmctl --context prod -n default renew api  # once the cause is mended" in typed
+    assert "cmctl --context prod -n default renew api  # after the cause is fixed" in typed
     assert all("--context prod" in command for command in typed)

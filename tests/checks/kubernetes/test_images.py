@@ -146,7 +146,7 @@ def test_containers_that_others_put_there_can_be_left_out():
     injected = with_init(a_pod(), "istio-proxy", "istio/proxyv2", restartPolicy="Always")
 
     assert [] == observed(injected, ignore_containers=["istio-*"], **NO_LATEST)
-    with pytest.raises(CouldNotObserve, match="no container that is judged"):
+    with pytest.raises(CouldNotObserve, match="every container of the selected pods is ignored"):
         judged(injected, ignore_containers=["*"], **NO_LATEST)
 
 
@@ -257,7 +257,7 @@ def test_an_image_without_a_tag_stands_for_any_version():
 
 
 def test_a_container_that_is_nowhere_is_no_pass():
-    assert ["no container is called api"] == observed(a_pod(), expected={"api": "ghcr.io/acme/app:1.4.2"})
+    assert ["no container is named api"] == observed(a_pod(), expected={"api": "ghcr.io/acme/app:1.4.2"})
 
 
 # How many, and where
@@ -266,7 +266,7 @@ def test_a_container_that_is_nowhere_is_no_pass():
 def test_polaris_1190_no_pod_at_all_is_a_violation():
     (violation,) = judged(a_pod(phase="Succeeded"), selector="app=web", **NO_LATEST).violations
 
-    assert ("app=web in namespace default", "0 pods", "at least 1") == (
+    assert ("app=web in namespace default", "0 pods", ">= 1") == (
         violation.subject,
         violation.observed,
         violation.expected,
@@ -291,7 +291,7 @@ RUNNING = (
 def test_an_image_that_is_not_pinned_can_be_pinned_to_what_runs_now():
     assert [
         RUNNING,
-        f"kubectl -n default set image deployment/web app=registry.example.com/app@{SHA}  # what runs now",
+        f"kubectl -n default set image deployment/web app=registry.example.com/app@{SHA}  # the running one",
     ] == commands(a_pod(image="nginx"), **NO_LATEST)
 
 

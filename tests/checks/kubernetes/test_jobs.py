@@ -80,11 +80,11 @@ def test_a_failed_job_is_told_with_what_to_type():
     assert [
         "kubectl -n default describe job migrate",
         "kubectl -n default logs migrate-x7k2m -c app --tail=100",
-        "kubectl -n default delete job migrate  # once its work is done otherwise; it counts until it is gone",
+        "kubectl -n default delete job migrate  # after its work is done; it counts until it is deleted",
     ] == commands(JobsComplete, jobs_judged(a_job(**FAILED), a_failed_pod()))
     assert [
         "kubectl -n default describe job backup-29552280",
-        "kubectl -n default create job --from=cronjob/backup backup-by-hand  # once the cause is mended",
+        "kubectl -n default create job --from=cronjob/backup backup-by-hand  # after the cause is fixed",
     ] == commands(JobsComplete, jobs_judged(a_run(**FAILED)))
 
 
@@ -144,7 +144,7 @@ def test_the_limit_that_was_reached_is_named(fields, text):
 def test_pods_that_are_gone_are_said_to_be_gone():
     (violation,) = jobs_judged(a_job(**FAILED), a_failed_pod("other-1", of="other")).violations
 
-    assert "none of its failed pods is there any more; their logs are where logs are collected" in violation.evidence
+    assert "its failed pods are deleted; look for their logs in the log collection" in violation.evidence
     assert "pod" not in violation.facts
 
 
@@ -252,7 +252,7 @@ def test_a_job_that_runs_for_too_long_is_told_with_its_pod():
 
     (violation,) = findings.violations
     assert (
-        "not finished after 13h, pods: 1 active, 0 succeeded, 2 failed; no activeDeadlineSeconds ends it",
+        "not finished after 13h (pods: 1 active, 0 succeeded, 2 failed; no activeDeadlineSeconds)",
         "finished within 12h",
         ago(hours=1),
     ) == (violation.observed, violation.expected, violation.since)

@@ -90,7 +90,7 @@ def test_lines_of_all_selected_pods_count_together_and_no_others(world, judged):
 
     (violation,) = judged().violations
 
-    assert ("matching lines 12 (in 1d, 2 pods)", "at most 10") == (violation.observed, violation.expected)
+    assert ("matching lines 12 (in 1d, 2 pods)", "<= 10") == (violation.observed, violation.expected)
     assert ("app=web in namespace shop", Severity.P3) == (violation.subject, violation.severity)
 
 
@@ -103,7 +103,7 @@ def test_the_most_frequent_message_is_told_first_and_who_wrote_it(world, judged)
     assert (
         "10 times in 2 pods: ERROR job 0 failed after 0 ms",
         "once in 1 pod: ERROR out of paper",
-        "by web-1/app (9), web-2/app (2)",
+        "logged by web-1/app (9), web-2/app (2)",
     ) == violation.evidence
     assert {"pod": "web-1", "container": "app"}.items() <= violation.facts.items()
 
@@ -150,7 +150,7 @@ def test_what_the_container_wrote_before_its_restart_counts(world, judged):
     (violation,) = judged().violations
 
     assert "matching lines 11 (in 1d, 2 pods)" == violation.observed
-    assert "by web-1/app before its restart (6), web-1/app (5)" == violation.evidence[1]
+    assert "logged by web-1/app before its restart (6), web-1/app (5)" == violation.evidence[1]
 
 
 def test_a_restart_before_the_window_does_not(api, world, judged):
@@ -182,11 +182,11 @@ def test_every_container_is_read_and_one_can_be_chosen(world, judged):
 def test_no_selected_pod_is_unknown(judged):
     problem = unknown(judged, selector="app=nope")
 
-    assert "no pod matches app=nope in namespace shop, of 3 there" == problem.text
+    assert "no pod matches app=nope in namespace shop (3 pods found)" == problem.text
 
 
 def test_no_container_of_that_name_is_unknown(judged):
-    assert "the selected pods have no container called nope" == unknown(judged, container="nope").text
+    assert "the selected pods have no container named nope" == unknown(judged, container="nope").text
 
 
 def test_pods_that_have_not_started_have_no_log_yet(world, judged):
@@ -205,7 +205,7 @@ def test_when_none_has_started_it_is_unknown(world, judged):
 
 def test_silence_is_unknown_where_lines_are_expected(judged):
     assert [] == judged().violations
-    assert "no line at all was logged in 1d" == unknown(judged, expect_lines=True).text
+    assert "no line was logged in 1d" == unknown(judged, expect_lines=True).text
 
 
 def test_a_log_that_may_not_be_read_is_unknown_and_names_the_grant(api, judged):
@@ -257,7 +257,7 @@ def test_what_was_found_counts_though_another_log_could_not_be_read(api, world, 
 
     (violation,) = outcome.violations
     assert "matching lines 11 (in 1d, 2 pods)" == violation.observed
-    assert "at least: 1 of 2 logs could not be read: web-1/app: boom" == violation.evidence[-1]
+    assert "the number is a minimum: 1 of 2 logs could not be read: web-1/app: boom" == violation.evidence[-1]
     assert ProblemKind.UNREADABLE == outcome.problem.kind
 
 
@@ -280,7 +280,7 @@ def test_of_a_long_log_both_ends_are_read(world, judged):
 
     (violation,) = outcome.violations
     assert "matching lines 12 (in 1d, 2 pods)" == violation.observed
-    assert "at least: only 20KB of the log of web-1/app were read" == violation.evidence[-1]
+    assert "the number is a minimum: only 20KB of the log of web-1/app were read" == violation.evidence[-1]
     assert ("logs read in part", 1) == (outcome.measurements[-1].name, outcome.measurements[-1].value)
 
 

@@ -65,7 +65,7 @@ def test_a_node_that_is_not_ready_says_why_and_since_when():
 
 
 def test_popeye_701_a_node_whose_kubelet_is_silent_is_one_finding_and_not_five():
-    assert ["not ready for 40m: its kubelet does not report (NodeStatusUnknown)"] == observed(
+    assert ["not ready for 40m: the kubelet does not report (NodeStatusUnknown)"] == observed(
         a_node(ready="Unknown", since=ago(minutes=40))
     )
 
@@ -77,7 +77,7 @@ def test_mixin_a_node_that_is_cordoned_may_be_not_ready_while_somebody_works_on_
     assert [] == observed(in_work)
     (violation,) = judged(forgotten).violations
     assert "not ready for 3h (KubeletNotReady)" == violation.observed
-    assert "it has been cordoned for 2d" == violation.evidence[-1]
+    assert "cordoned for 2d" == violation.evidence[-1]
 
 
 def test_a_cordon_without_a_time_excuses_nothing():
@@ -93,7 +93,7 @@ def test_a_node_that_never_reported_anything_is_not_ready_once_its_grace_is_over
     silent = a_node(created=NOW - age)
     silent["status"]["conditions"] = []
 
-    assert (["not ready for 15m1s: its kubelet has never reported"] if fires else []) == observed(silent)
+    assert (["not ready for 15m1s: the kubelet has never reported"] if fires else []) == observed(silent)
 
 
 def test_a_half_written_node_is_no_alarm_and_counts_as_not_ready():
@@ -112,7 +112,7 @@ def test_a_node_that_is_not_ready_names_its_pods_only_when_they_were_asked_for_a
     (with_limit,) = judged(down, pods=pods, cpu_requests={"P3": "90%"}).violations
     (without,) = judged(down).violations
 
-    assert "2 pods are on it" == with_limit.evidence[-1]
+    assert "2 pods on it" == with_limit.evidence[-1]
     assert 1 == len(without.evidence)
 
 
@@ -136,7 +136,7 @@ def test_mixin_KubeNodeUnreachable_leaves_out_nodes_that_are_about_to_be_removed
 def test_a_node_that_is_about_to_be_removed_for_more_than_an_hour_is_told():
     going = a_node(ready="Unknown", since=ago(minutes=61), taints=[taint("karpenter.sh/disrupted")])
 
-    assert ["not ready for 1h1m: its kubelet does not report (NodeStatusUnknown)"] == observed(going)
+    assert ["not ready for 1h1m: the kubelet does not report (NodeStatusUnknown)"] == observed(going)
 
 
 def test_a_policy_may_name_its_own_taints_for_removal():
@@ -150,7 +150,7 @@ def test_a_policy_may_name_its_own_taints_for_removal():
 def test_a_node_that_was_deleted_is_left_alone_until_it_should_be_gone(age, fires):
     findings = judged(a_node(deleted=NOW - age, ready="Unknown", since=ago(hours=9)), a_node("node-2"))
 
-    assert (["still there 1h after its deletion"] if fires else []) == [one.observed for one in findings.violations]
+    assert (["not removed 1h after its deletion"] if fires else []) == [one.observed for one in findings.violations]
     assert [("finalizers: karpenter.sh/termination",)] * fires == [one.evidence for one in findings.violations]
 
 
@@ -161,7 +161,7 @@ def test_a_node_that_reports_and_is_still_tainted_as_unreachable_is_told():
     tainted = a_node(taints=[taint("node.kubernetes.io/unreachable", "NoExecute", added=ago(minutes=16))])
     just_now = a_node(taints=[taint("node.kubernetes.io/unreachable", "NoExecute", added=ago(minutes=14))])
 
-    assert ["tainted as unreachable for 16m, so that pods are evicted"] == observed(tainted)
+    assert ["tainted as unreachable for 16m, so pods are evicted"] == observed(tainted)
     assert [] == observed(just_now)
 
 
@@ -171,9 +171,9 @@ def test_a_node_that_reports_and_is_still_tainted_as_unreachable_is_told():
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("MemoryPressure", "memory is short for 11m (MemoryPressure), so that the kubelet evicts pods"),
-        ("DiskPressure", "disk space or inodes are short for 11m (DiskPressure), so that the kubelet evicts pods"),
-        ("PIDPressure", "process identifiers are short for 11m (PIDPressure), so that the kubelet evicts pods"),
+        ("MemoryPressure", "memory is short for 11m (MemoryPressure), so the kubelet evicts pods"),
+        ("DiskPressure", "disk space or inodes are short for 11m (DiskPressure), so the kubelet evicts pods"),
+        ("PIDPressure", "process identifiers are short for 11m (PIDPressure), so the kubelet evicts pods"),
     ],
 )
 def test_mixin_KubeNodePressure_fires_after_10_minutes(kind, told):  # noqa: N802 - the alert's own name
@@ -184,7 +184,7 @@ def test_mixin_KubeNodePressure_fires_after_10_minutes(kind, told):  # noqa: N80
 def test_a_node_without_a_network_for_its_pods_is_told_after_the_grace():
     down = a_node(pressure=["NetworkUnavailable"], since=ago(minutes=16))
 
-    assert ["without a network for pods for 16m (NetworkUnavailable)"] == observed(down)
+    assert ["no network for pods for 16m (NetworkUnavailable)"] == observed(down)
     assert [] == observed(a_node(pressure=["NetworkUnavailable"], since=ago(minutes=14)))
 
 
@@ -220,7 +220,7 @@ def test_a_condition_that_a_policy_expects_and_nobody_reports_is_no_pass():
         a_node("node-2"), a_node("node-1"), a_node("node-3", created=ago(minutes=5)), **wanted
     ).violations
 
-    assert ("2 nodes without StorageReady", "no condition StorageReady is reported", "StorageReady is True") == (
+    assert ("2 nodes without StorageReady", "condition StorageReady is not reported", "StorageReady is True") == (
         violation.subject,
         violation.observed,
         violation.expected,
@@ -281,11 +281,11 @@ def test_kubelets_of_one_version_are_one_finding():
 
     (violation,) = judged(*nodes, a_node("node-9", version="v1.34.1")).violations
 
-    assert ("3 nodes with v1.29.4", "kubelet v1.29.4 beside API server v1.34.1") == (
+    assert ("3 nodes with v1.29.4", "kubelet v1.29.4 with API server v1.34.1") == (
         violation.subject,
         violation.observed,
     )
-    assert ("at most 3 minor versions older than the API server", ("nodes: node-1, node-2, node-3",), "") == (
+    assert ("<= 3 minor versions older than the API server", ("nodes: node-1, node-2, node-3",), "") == (
         violation.expected,
         violation.evidence,
         violation.about,
@@ -305,7 +305,7 @@ def test_an_old_node_that_is_about_to_be_removed_is_how_an_upgrade_looks():
 
 
 def test_a_version_that_no_api_server_would_have_is_unknown():
-    with pytest.raises(CouldNotObserve, match="the API server's version 'dev' cannot be read"):
+    with pytest.raises(CouldNotObserve, match="invalid version 'dev' of the API server"):
         judged(a_node(), server="dev")
 
 
@@ -322,12 +322,12 @@ def test_a_kubelet_without_a_readable_version_is_counted():
 def test_no_node_is_a_violation_and_says_what_there_is_instead():
     (violation,) = judged(a_node(labels={"pool": "batch"}), selector="pool=web").violations
 
-    assert ("pool=web in the cluster", "0 nodes", "at least 1") == (
+    assert ("pool=web in the cluster", "0 nodes", ">= 1") == (
         violation.subject,
         violation.observed,
         violation.expected,
     )
-    assert ("the cluster has 1 nodes", "label pool there: batch (1)") == violation.evidence
+    assert ("the cluster has 1 nodes", "values of label pool: batch (1)") == violation.evidence
     assert [] == observed(selector="pool=web", min_matches=0)
 
 
@@ -345,17 +345,17 @@ def test_each_kind_of_trouble_has_its_own_commands():
     assert [
         "kubectl -n default describe node node-1",
         "kubectl -n default get pods -A -o wide --field-selector spec.nodeName=node-1",
-        "kubectl -n default drain node-1 --ignore-daemonsets --delete-emptydir-data  # if it does not come back",
+        "kubectl -n default drain node-1 --ignore-daemonsets --delete-emptydir-data  # if it does not recover",
     ] == commands(a_node(ready=False, since=ago(hours=1)))
     assert [
         "kubectl -n default describe node node-1",
-        "kubectl -n default top pods -A --sort-by=memory  # which of them are on node-1?",
+        "kubectl -n default top pods -A --sort-by=memory  # look for pods on node-1",
     ] == commands(a_node(pressure=["MemoryPressure"], since=ago(hours=1)))
     assert [
         "kubectl -n default describe node node-1",
         "kubectl -n default uncordon node-1  # when the work on it is done",
     ] == commands(a_node(cordoned=ago(days=3)))
-    assert ["kubectl -n default get nodes --show-labels  # what should match pool=web?"] == commands(
+    assert ["kubectl -n default get nodes --show-labels  # compare with pool=web"] == commands(
         a_node(), selector="pool=web"
     )
 

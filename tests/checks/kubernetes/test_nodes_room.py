@@ -73,14 +73,14 @@ def test_a_ready_node_that_does_not_say_what_it_can_give_is_unknown():
     node = a_node("node-2")
     node["status"]["allocatable"] = node["status"]["capacity"] = {}
 
-    with pytest.raises(CouldNotObserve, match=r"not known: node-2 \(it reports no allocatable cpu\)"):
+    with pytest.raises(CouldNotObserve, match=r"unknown: node-2 \(no allocatable cpu reported\)"):
         judged(a_node("node-1"), node, pods=[], **CPU)
 
 
 def test_a_quantity_that_is_none_makes_its_node_unknown_and_no_other():
     pods = [a_pod("odd", requests={"cpu": "lots"}), a_pod("web", node="node-2", requests={"cpu": "4"})]
 
-    with pytest.raises(CouldNotObserve, match=r"node-1 \('lots' is no quantity"):
+    with pytest.raises(CouldNotObserve, match=r"node-1 \(invalid quantity 'lots'"):
         judged(a_node("node-1"), a_node("node-2"), pods=pods, **CPU)
 
 

@@ -119,7 +119,7 @@ def test_a_stuck_pod_is_told_with_its_finalizers():
 
     (violation,) = judged(stuck, a_pod("web-2")).violations
 
-    assert "still there 2h after its deletion was due; deployment/web" == violation.observed
+    assert "not removed 2h after its deletion was due; deployment/web" == violation.observed
     assert ("finalizers: example.com/backup",) == violation.evidence
 
 
@@ -134,7 +134,7 @@ def test_k8s_72226_of_a_lost_node_the_node_is_named():
 
     (violation,) = judged(lost).violations
 
-    assert "unknown for 40m: its node node-3 does not report; deployment/web" == violation.observed
+    assert "unknown for 40m: node node-3 does not report; deployment/web" == violation.observed
     assert "node-3" == violation.facts["node"]
     assert "describe node node-3" in commands(lost)[-1]
 
@@ -150,7 +150,7 @@ def forsaken(name="web-7d4b9c6f5d-2xkqp", since=None, **fields):
 def test_k8s_72226_the_node_controller_takes_ready_away_while_the_containers_stay_ready_on_paper():
     (violation,) = judged(forsaken()).violations
 
-    assert "not ready for 40m: its node node-3 does not report; deployment/web" == violation.observed
+    assert "not ready for 40m: node node-3 does not report; deployment/web" == violation.observed
     assert ("target/node/node-3", "target/default/deployment/web") == violation.because
 
 
@@ -162,7 +162,7 @@ def test_a_node_may_be_silent_within_the_grace(age, count):
 def test_a_pod_of_a_job_on_a_lost_node_is_lost_too():
     (text,) = observed(forsaken("report-1", owner="Job/report"), a_pod())
 
-    assert text.startswith("not ready for 40m: its node node-3 does not report")
+    assert text.startswith("not ready for 40m: node node-3 does not report")
 
 
 def test_what_was_lost_with_one_node_is_one_finding_about_that_node():
@@ -172,15 +172,15 @@ def test_what_was_lost_with_one_node_is_one_finding_about_that_node():
 
     assert ("node/node-3", "target/node/node-3") == (violation.subject, violation.about)
     assert ("target/node/node-3",) == violation.because
-    assert violation.observed.startswith("3 pods; the first: not ready for 40m")
-    assert "db-0: not ready for 40m: its node node-3 does not report" in violation.evidence
+    assert violation.observed.startswith("3 pods, the first: not ready for 40m")
+    assert "db-0: not ready for 40m: node node-3 does not report" in violation.evidence
 
 
 def test_a_pod_that_was_deleted_from_a_silent_node_is_lost_and_not_stuck():
     (violation,) = judged(forsaken(deleted=ago(minutes=20)), a_pod()).violations
 
-    assert "still there 20m after its deletion was due; deployment/web" == violation.observed
-    assert ("its node node-3 does not report, so nobody can confirm that it stopped",) == violation.evidence
+    assert "not removed 20m after its deletion was due; deployment/web" == violation.observed
+    assert ("node node-3 does not report, so the stop of the pod is not confirmed",) == violation.evidence
     assert not any("finalizers" in command for command in violation.remediation.commands)
 
 
@@ -201,5 +201,5 @@ def test_k8s_72226_a_pod_that_cannot_go_from_a_lost_node_is_not_to_be_deleted_by
 
     (violation,) = judged(lost, a_pod("web-2")).violations
 
-    assert ("its node node-3 does not report, so nobody can confirm that it stopped",) == violation.evidence
+    assert ("node node-3 does not report, so the stop of the pod is not confirmed",) == violation.evidence
     assert not any("finalizers" in command for command in violation.remediation.commands)

@@ -58,7 +58,7 @@ def test_restarts_that_may_be_in_the_window_are_told_as_that():
     (violation,) = restarted(restarts=6, terminated=ago(minutes=12)).violations
 
     assert "2 to 6 restarts in 1h: container app, exit code 1 (Error) 12m ago; deployment/web" == violation.observed
-    assert "at most 5 restarts in 1h" == violation.expected
+    assert "<= 5 restarts in 1h" == violation.expected
 
 
 def test_the_reboot_of_a_node_is_one_restart():

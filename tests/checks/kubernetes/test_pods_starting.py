@@ -180,7 +180,7 @@ def test_an_unscheduled_pod_is_told_with_the_schedulers_words():
 
     (violation,) = judged(a_pod(phase="Pending", node=None, created=since, since=since)).violations
 
-    assert "on no node for 30m (Unschedulable); deployment/web" == violation.observed
+    assert "not scheduled for 30m (Unschedulable); deployment/web" == violation.observed
     assert ("0/3 nodes are available: 3 Insufficient memory.",) == violation.evidence
     assert since == violation.since
 
@@ -200,8 +200,8 @@ def test_a_pod_that_no_scheduler_looks_at_is_found():
 
     (violation,) = judged(orphan).violations
 
-    assert "on no node for 1h (Pending); deployment/web" == violation.observed
-    assert ("no scheduler has looked at it",) == violation.evidence
+    assert "not scheduled for 1h (Pending); deployment/web" == violation.observed
+    assert ("no scheduler has processed it",) == violation.evidence
 
 
 # Readiness
@@ -271,7 +271,7 @@ def test_an_init_container_that_still_runs_is_named_after_the_grace():
     init["spec"]["initContainers"] = [{"name": "wait-for-db"}]
     init["status"]["initContainerStatuses"] = [{"name": "wait-for-db", "state": {"running": {}}}]
 
-    assert ["not ready for 20m: container wait-for-db is an init container that still runs; deployment/web"] == (
+    assert ["not ready for 20m: container wait-for-db is an init container and still runs; deployment/web"] == (
         observed(init)
     )
 

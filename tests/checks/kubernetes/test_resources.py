@@ -131,7 +131,7 @@ def test_containers_that_others_put_there_can_be_left_out_but_not_all():
     item["spec"]["containers"][1]["resources"] = {}
 
     assert [] == observed(item, ignore_containers=["istio-*"])
-    with pytest.raises(CouldNotObserve, match="no container that is judged"):
+    with pytest.raises(CouldNotObserve, match="every container of the selected pods is ignored"):
         judged(item, ignore_containers=["*"])
 
 
@@ -173,10 +173,10 @@ def test_one_list_of_pods_is_all_that_is_asked():
 
 def test_a_workload_is_given_what_its_containers_use():
     assert [
-        f"kubectl -n default top pod {WEB}-2xkqp --containers  # what they use now",
+        f"kubectl -n default top pod {WEB}-2xkqp --containers  # their current usage",
         (
             "kubectl -n default set resources deployment/web -c app --requests=cpu=100m,memory=128Mi"
-            " --limits=memory=256Mi  # with numbers of its own"
+            " --limits=memory=256Mi  # with values that fit it"
         ),
         "kubectl -n default get limitranges -o yaml  # the defaults for containers such as app",
     ] == commands(bare())

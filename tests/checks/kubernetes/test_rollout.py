@@ -112,8 +112,8 @@ def test_a_generation_that_nobody_sees_is_told_before_anything_else():
 
     (violation,) = judged(unseen, of_new_version()).violations
 
-    assert "its controller has seen generation 4 of 5; deployment/web" == violation.observed
-    assert "generation 5 is seen" == violation.expected
+    assert "controller has observed generation 4 of 5; deployment/web" == violation.observed
+    assert "generation 5 observed" == violation.expected
     assert ago(hours=1) == violation.since
 
 
@@ -144,11 +144,11 @@ def test_k8sgpt_1740_an_exceeded_deadline_is_a_failed_rollout_at_once():
 
     assert "web" == violation.subject
     assert violation.observed == (
-        "its rollout has failed (ProgressDeadlineExceeded): 1 of 3 pods up to date, 3 of 3 pods available; "
+        "rollout failed (ProgressDeadlineExceeded): 1 of 3 pods updated, 3 of 3 pods available; "
         "pod web-7d4b9c6f5d-new: container app crashes in a loop: exit code 1 (Error) 3m ago, 7 restarts; "
         "deployment/web"
     )
-    assert "3 pods up to date and available" == violation.expected
+    assert "3 pods updated and available" == violation.expected
     assert ago(minutes=1) == violation.since
     assert 'ReplicaSet "web-7d4b9c6f5d" has timed out progressing.' in violation.evidence
 
@@ -167,13 +167,13 @@ def test_a_rollout_without_a_deadline_is_told_by_what_its_pods_do():
 
     assert [] == observed(web(**endless), *web_pods(3), new)
     (text,) = observed(web(**endless), *web_pods(3), never_ready("web-7d4b9c6f5d-new", ago(minutes=16)))
-    assert text.startswith("its rollout does not get on: 1 of 3 pods up to date, 3 of 3 pods available; pod web-")
+    assert text.startswith("rollout makes no progress: 1 of 3 pods updated, 3 of 3 pods available; pod web-")
 
 
 def test_old_pods_that_stay_are_an_unfinished_rollout():
     (text,) = observed(web(updated=3, old=1, available=4), *web_pods(4))
 
-    assert text.startswith("its rollout does not get on: all up to date, 1 pod of an old revision left, 3 of 3 pods")
+    assert text.startswith("rollout makes no progress: all updated, 1 pod of an old revision left, 3 of 3 pods")
 
 
 @pytest.mark.parametrize(("age", "count"), EDGE)
@@ -201,7 +201,7 @@ def test_counters_that_nobody_keeps_are_told_as_what_they_are():
     (violation,) = judged(web(available=1, max_unavailable=2), *web_pods(3)).violations
 
     assert "1 of 3 pods available; deployment/web" == violation.observed
-    assert "of its pods 3 are there, 3 of them ready" == violation.evidence[0]
+    assert "3 pods found, 3 ready" == violation.evidence[0]
 
 
 def test_an_unknown_condition_is_no_sign_of_life():
@@ -253,10 +253,10 @@ def test_what_a_quota_refuses_is_told_with_its_words():
 
     (text,) = observed(refused, *web_pods(3))
 
-    assert text.endswith(f"3 of 4 pods up to date, 3 of 4 pods available; pods are refused: {QUOTA}; deployment/web")
+    assert text.endswith(f"3 of 4 pods updated, 3 of 4 pods available; pods refused: {QUOTA}; deployment/web")
     wanted = commands(refused, *web_pods(3))
-    assert "kubectl -n default describe quota  # which one is used up by deployment/web?" in wanted
-    assert "kubectl -n default scale deployment/web --replicas=3  # if the quota is to stay" in wanted
+    assert "kubectl -n default describe quota  # find the full one that blocks deployment/web" in wanted
+    assert "kubectl -n default scale deployment/web --replicas=3  # if the quota stays" in wanted
     assert not [command for command in wanted if "undo" in command]
 
 
@@ -267,7 +267,7 @@ def test_other_refusals_are_looked_for_among_the_events():
 
     assert [] == [command for command in found if "quota" in command]
     assert (
-        "kubectl -n default get events --field-selector=reason=FailedCreate  # what refuses the pods of deployment/web?"
+        "kubectl -n default get events --field-selector=reason=FailedCreate  # look for pods of deployment/web"
     ) in found
 
 
@@ -292,7 +292,7 @@ def test_a_change_that_waits_is_told_with_the_command_that_lets_it_go_on():
 
     (violation,) = judged(waits, *web_pods(3)).violations
 
-    assert "paused while a change waits: 0 of 3 pods up to date; deployment/web" == violation.observed
+    assert "paused with a pending change: 0 of 3 pods updated; deployment/web" == violation.observed
     assert ago(days=3) == violation.since
     assert "kubectl -n default rollout resume deployment/web" in commands(waits, *web_pods(3))
 
@@ -308,5 +308,5 @@ def test_a_paused_deployment_without_pods_is_told_as_that():
 
     (violation,) = judged(down, *[never_ready(f"web-7d4b9c6f5d-{one}", ago(hours=1)) for one in range(3)]).violations
 
-    assert violation.observed.startswith("0 of 3 pods available; pod web-7d4b9c6f5d-0 (and 2 more like it): not ready")
+    assert violation.observed.startswith("0 of 3 pods available; pod web-7d4b9c6f5d-0 (and 2 more): not ready")
     assert Severity.P0 == violation.severity

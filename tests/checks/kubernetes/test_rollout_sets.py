@@ -99,9 +99,9 @@ def test_k8s_67250_what_is_broken_has_to_be_deleted_after_the_undo():
 
     found = commands(*stuck)
 
-    assert "kubectl -n default rollout undo statefulset/db  # if it began with the last rollout" in found
+    assert "kubectl -n default rollout undo statefulset/db  # if the last rollout is the cause" in found
     assert (
-        "kubectl -n default delete pod db-2  # after the undo: what is broken and not ready is not replaced by itself"
+        "kubectl -n default delete pod db-2  # after the undo: the controller does not replace a broken pod"
     ) in found
 
 
@@ -112,7 +112,7 @@ def test_a_pod_that_does_not_go_keeps_its_place(age, count):
     found = judged(db(available=2, since=NOW - age), *db_pods(0, 1), stuck).violations
 
     assert count == len(found)
-    assert all("; pod db-2: still there 15m" in violation.observed for violation in found)
+    assert all("; pod db-2: not removed 15m" in violation.observed for violation in found)
 
 
 def test_a_pod_that_takes_its_grace_period_to_end_is_on_its_way():
@@ -151,7 +151,7 @@ def test_mixin_a_daemon_that_is_not_scheduled_is_found(age, count):
     found = judged(missing, *agents("n1", "n2")).violations
 
     assert count == len(found)
-    assert all("of its pods 2 are there, 2 of them ready" == violation.evidence[0] for violation in found)
+    assert all("2 pods found, 2 ready" == violation.evidence[0] for violation in found)
 
 
 @pytest.mark.parametrize(("age", "count"), EDGE)
@@ -162,11 +162,11 @@ def test_mixin_pods_on_nodes_that_a_daemon_set_does_not_mean_are_found(age, coun
 
     assert count == len(found)
     for violation in found:
-        assert "2 pods on nodes that should run none; daemonset/agent" == violation.observed
-        assert "pods only on the nodes that it means" == violation.expected
+        assert "2 pods on unselected nodes; daemonset/agent" == violation.observed
+        assert "pods only on selected nodes" == violation.expected
         assert Severity.P1 == violation.severity
         assert (
-            "kubectl -n default get pods -o wide  # which pods of daemonset/agent are on nodes that it does not mean?"
+            "kubectl -n default get pods -o wide  # look for pods of daemonset/agent on unselected nodes"
         ) in commands(astray, *agents("n1", "n2", "n3"))
 
 
@@ -185,8 +185,8 @@ def test_a_rolling_update_that_stands_still_is_found():
     (violation,) = judged(agent(updated=1, available=2), *agents("n1", "n2"), crashing("agent-n3")).violations
 
     assert violation.observed.startswith(
-        "its rollout does not get on: 1 of 3 pods up to date, 2 of 3 pods available; pod agent-n3: container app"
+        "rollout makes no progress: 1 of 3 pods updated, 2 of 3 pods available; pod agent-n3: container app"
     )
-    assert "kubectl -n default rollout undo daemonset/agent  # if it began with the last rollout" in commands(
+    assert "kubectl -n default rollout undo daemonset/agent  # if the last rollout is the cause" in commands(
         agent(updated=1, available=2), *agents("n1", "n2"), crashing("agent-n3")
     )

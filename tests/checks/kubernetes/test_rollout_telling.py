@@ -74,7 +74,7 @@ def test_the_commands_of_a_rollout_that_crashes():
         "kubectl -n default describe pod web-7d4b9c6f5d-new",
         "kubectl -n default logs web-7d4b9c6f5d-new -c app --previous --tail=100",
         "kubectl -n default rollout history deployment/web",
-        "kubectl -n default rollout undo deployment/web  # if it began with the last rollout",
+        "kubectl -n default rollout undo deployment/web  # if the last rollout is the cause",
     ] == commands(failed(), *web_pods(3), of_new_version())
 
 
@@ -103,12 +103,12 @@ def test_pods_that_no_node_takes_are_told_with_the_schedulers_words():
     (violation,) = judged(web(available=0, since=since), *waiting).violations
 
     assert violation.observed == (
-        "0 of 3 pods available; pod web-7d4b9c6f5d-0 (and 2 more like it): on no node for 30m (Unschedulable); "
+        "0 of 3 pods available; pod web-7d4b9c6f5d-0 (and 2 more): not scheduled for 30m (Unschedulable); "
         "deployment/web"
     )
     assert "0/3 nodes are available: 3 Insufficient memory." in violation.evidence
     assert (
-        "kubectl -n default describe nodes | grep -A 8 'Allocated resources'  # is there room for web-7d4b9c6f5d-0?"
+        "kubectl -n default describe nodes | grep -A 8 'Allocated resources'  # look for room for web-7d4b9c6f5d-0"
     ) in commands(web(available=0, since=since), *waiting)
 
 
@@ -118,7 +118,7 @@ def test_what_most_pods_suffer_from_is_told_first_and_the_others_after_it():
 
     (violation,) = judged(web(available=0, since=since), *pods, crashing("web-7d4b9c6f5d-2")).violations
 
-    assert "; pod web-7d4b9c6f5d-1 (and 1 more like it): container app crashes" in violation.observed
+    assert "; pod web-7d4b9c6f5d-1 (and 1 more): container app crashes" in violation.observed
     assert "pod web-7d4b9c6f5d-0: not ready for 40m: container app runs, but is not ready" in violation.evidence
 
 
@@ -162,9 +162,9 @@ def test_popeye_288_a_selector_that_matches_nothing_is_no_pass():
     (violation,) = judged(web(), selector="app=api").violations
 
     assert ("app=api in namespace default", "0 workloads") == (violation.subject, violation.observed)
-    assert ("namespace default has 1 workloads", "label app there: web (1)") == violation.evidence
+    assert ("namespace default has 1 workloads", "values of label app: web (1)") == violation.evidence
     assert [
-        "kubectl -n default get deployments,statefulsets,daemonsets --show-labels  # what should match app=api?"
+        "kubectl -n default get deployments,statefulsets,daemonsets --show-labels  # compare with app=api"
     ] == commands(web(), selector="app=api")
 
 

@@ -22,15 +22,15 @@ def test_k8sgpt_a_selector_that_matches_nothing_is_one_finding_and_not_one_for_e
 
     (violation,) = judged(a_service("api", selector=wanted), *there).violations
 
-    assert "selector app=apl,tier=web matches no pod" == violation.observed
+    assert "no pod matches selector app=apl,tier=web" == violation.observed
     assert (
-        "label app there: api (2), db (1)",
-        "label tier there: (none) (3)",
+        "values of label app: api (2), db (1)",
+        "values of label tier: (none) (3)",
     ) == violation.evidence
 
 
 def test_a_namespace_without_pods_says_so():
-    assert ("namespace default has no running pod at all",) == judged(a_service("api")).violations[0].evidence
+    assert ("namespace default has no running pod",) == judged(a_service("api")).violations[0].evidence
 
 
 def test_a_name_for_something_outside_has_no_endpoints():
@@ -46,14 +46,14 @@ def test_a_service_without_a_selector_is_judged_by_the_slices_that_somebody_wrot
 
     assert [] == observed(by_hand)
     assert [] == observed(by_hand, endpoint_slice("db", endpoints=[endpoint(address="192.0.2.7")]))
-    assert ["0 of 1 endpoints are ready"] == observed(by_hand, down)
+    assert ["0 of 1 endpoint ready"] == observed(by_hand, down)
 
 
 def test_addresses_by_hand_of_two_families_are_not_added_up():
     four = endpoint_slice("db", endpoints=[endpoint(address="192.0.2.7")])
     six = endpoint_slice("db", endpoints=[endpoint(address="2001:db8::7")], family="IPv6", suffix="six")
 
-    assert ["1 of 2 endpoints are ready"] == observed(a_service("db", selector={}), four, six, min_ready=2)
+    assert ["1 of 2 endpoints ready"] == observed(a_service("db", selector={}), four, six, min_ready=2)
 
 
 def test_a_service_that_publishes_addresses_that_are_not_ready_is_not_held_to_readiness():
@@ -89,7 +89,7 @@ def test_a_service_that_terminates_is_left_out():
 def test_what_is_scaled_to_zero_is_not_served_unless_the_policy_allows_it():
     asleep = [a_service("api"), deployment("api", replicas=0, available=0)]
 
-    assert ["selector app=api matches no pod"] == observed(*asleep)
+    assert ["no pod matches selector app=api"] == observed(*asleep)
     findings = judged(*asleep, allow_scaled_to_zero=True)
     assert [] == findings.violations
     assert ("services scaled to zero", 1) == (findings.measurements[-1].name, findings.measurements[-1].value)

@@ -80,7 +80,7 @@ def test_nodes_are_held_to_what_they_can_give():
     assert "node-1" == violation.facts["node"]
     assert violation.remediation.commands == (
         f"{KUBECTL} describe node {{{{ node }}}}",
-        f"{KUBECTL} top pods -A --sort-by=memory  # which of them are on {{{{ node }}}}?",
+        f"{KUBECTL} top pods -A --sort-by=memory  # look for pods on {{{{ node }}}}",
     )
 
 
@@ -105,7 +105,7 @@ def test_every_node_is_measured():
 def test_a_ready_node_without_metrics_is_unknown():
     text = unknown(nodes_judged, [a_node("node-1"), a_node("node-2")], [measured("node-1")], cpu={"P3": "80%"})
 
-    assert "no usage of node-2 (it has no metrics)" == text
+    assert "metrics-server reports no usage of node-2 (no metrics)" == text
 
 
 def test_a_violation_stays_one_when_another_node_has_no_metrics():
@@ -146,13 +146,15 @@ def test_old_metrics_are_no_metrics(age, stale):
     arguments = ([a_node()], [measured(at=NOW - age)])
 
     if stale:
-        assert "no usage of node-1 (its metrics are 10m1s old)" == unknown(nodes_judged, *arguments, cpu={"P3": "80%"})
+        assert "metrics-server reports no usage of node-1 (metrics are 10m1s old)" == unknown(
+            nodes_judged, *arguments, cpu={"P3": "80%"}
+        )
     else:
         assert [] == nodes_judged(*arguments, cpu={"P3": "80%"}).violations
 
 
 def test_no_node_is_unknown():
-    assert "there are no nodes that match any name" == unknown(nodes_judged, [], [], cpu={"P3": "80%"})
+    assert "no nodes match any name" == unknown(nodes_judged, [], [], cpu={"P3": "80%"})
 
 
 def test_nodes_can_be_selected():
@@ -218,13 +220,13 @@ def test_pods_without_a_limit_are_counted():
 def test_no_limit_anywhere_is_unknown():
     text = unknown(pods_judged, [a_pod(limits={})], [used(app=("9", "1Mi"))], cpu={"P3": "90%"})
 
-    assert "none of the selected pods has a cpu limit" == text
+    assert "no selected pod has a cpu limit" == text
 
 
 def test_limits_on_memory_alone_leave_the_cpu_unknown():
     arguments = ([a_pod(limits={"memory": "1Gi"})], [used(app=("9", "1Mi"))])
 
-    assert "none of the selected pods has a cpu limit" == unknown(
+    assert "no selected pod has a cpu limit" == unknown(
         pods_judged, *arguments, cpu={"P3": "90%"}, memory={"P3": "90%"}
     )
 
@@ -277,7 +279,7 @@ def test_a_container_that_was_just_restarted_makes_a_pod_young_again():
 def test_an_old_pod_without_metrics_is_unknown():
     text = unknown(pods_judged, [a_pod(), a_pod("web-2")], [used(app=("1m", "1Mi"))], cpu={"P3": "90%"})
 
-    assert "no usage of web-2 (it has no metrics)" == text
+    assert "metrics-server reports no usage of web-2 (no metrics)" == text
 
 
 @pytest.mark.parametrize(
@@ -298,13 +300,13 @@ def test_what_does_not_run_is_not_measured(other):
 def test_when_nothing_can_be_measured_yet_it_is_unknown():
     text = unknown(pods_judged, [a_pod(created=ago(seconds=50))], [], cpu={"P3": "90%"})
 
-    assert "there was nothing to measure: web-1 (started just now)" == text
+    assert "no usage yet: web-1 (started just now)" == text
 
 
 def test_no_pod_is_unknown():
     text = unknown(pods_judged, [a_pod()], [used(app=("1m", "1Mi"))], selector="app=api", cpu={"P3": "90%"})
 
-    assert "there are no pods that match app=api in namespace default" == text
+    assert "no pods match app=api in namespace default" == text
 
 
 def test_of_many_pods_the_fullest_and_the_violating_are_told():
@@ -320,7 +322,7 @@ def test_of_many_pods_the_fullest_and_the_violating_are_told():
 def test_usage_that_is_no_quantity_is_unknown():
     text = unknown(pods_judged, [a_pod()], [used(app=("lots", "1Mi"))], cpu={"P3": "90%"})
 
-    assert "no usage of web-1 ('lots' is no quantity; one is 250m, 2 or 512Mi)" == text
+    assert "metrics-server reports no usage of web-1 (invalid quantity 'lots': write it as 250m, 2 or 512Mi)" == text
 
 
 def test_short_memory_is_answered_with_twice_the_limit():
@@ -357,4 +359,6 @@ def test_pods_too_may_have_old_metrics():
     late = used(app=("1m", "1Mi"))
     late["timestamp"] = timestamp(ago(hours=1))
 
-    assert "no usage of web-1 (its metrics are 1h old)" == unknown(pods_judged, [a_pod()], [late], cpu={"P3": "90%"})
+    assert "metrics-server reports no usage of web-1 (metrics are 1h old)" == unknown(
+        pods_judged, [a_pod()], [late], cpu={"P3": "90%"}
+    )

@@ -38,7 +38,7 @@ def test_a_full_volume_is_graded_and_told_with_what_makes_room():
 
     assert ("data-db-0", Severity.P0) == (violation.subject, violation.severity)
     assert "used 96% (429MB left of 10.7GB)" == violation.observed
-    assert "at most 95%" == violation.expected
+    assert "<= 95%" == violation.expected
     assert ("target/default/persistentvolumeclaim/data-db-0", ()) == (violation.about, violation.because)
     larger = """'{"spec":{"resources":{"requests":{"storage":"20Gi"}}}}'"""
     assert [
@@ -143,7 +143,7 @@ def test_mixin_a_volume_of_which_nothing_is_used_is_no_alarm():
 
 
 def test_numbers_that_say_nothing_are_unknown_when_they_are_all_there_are():
-    assert used(*mounted(), series=[measured(available=0, used=0)]).unknown.startswith("nothing is known yet")
+    assert used(*mounted(), series=[measured(available=0, used=0)]).unknown.startswith("no usage yet")
 
 
 def test_a_file_system_that_makes_inodes_as_it_needs_them_cannot_run_out():
@@ -158,7 +158,9 @@ def test_ksm_2516_a_shared_file_system_is_larger_than_the_claim_and_said_to_be_s
     shared = measured(capacity=1000 * GI, available=1 * GI, used=999 * GI)
     judged = used(*mounted(), series=[shared])
 
-    assert ("the claim asks for 10Gi: the file system is larger, and others may fill it too",) == judged.only().evidence
+    assert (
+        "the file system is larger than the requested 10Gi: other clients may fill it too",
+    ) == judged.only().evidence
     assert not any("patch pvc" in command for command in judged.commands)
 
 
@@ -174,7 +176,7 @@ def test_a_pending_claim_is_told_as_that_and_not_as_unknown():
 def test_a_mounted_claim_without_numbers_is_unknown():
     judged = used(*mounted(), a_claim("b"), a_pod("b", name="b-0"), series=[measured()])
 
-    assert "not known what is used of b (mounted by b-0 on node-1, and no number of the last 10m)" == judged.unknown
+    assert "usage unknown: b (mounted by b-0 on node-1, no measurement in the last 10m)" == judged.unknown
     assert "exported_namespace" not in judged.advice
     assert "the label namespace" in judged.advice
 
@@ -201,30 +203,30 @@ def test_a_volume_that_was_mounted_just_now_has_no_numbers_yet():
 def test_nothing_but_young_volumes_is_unknown():
     young = a_pod("data-db-0", created=ago(minutes=4))
 
-    assert "nothing is known yet of what is used: data-db-0 (mounted just now)" == used(a_claim(), young).unknown
+    assert "no usage yet: data-db-0 (mounted just now)" == used(a_claim(), young).unknown
 
 
 @pytest.mark.parametrize("gap", [{"capacity": None}, {"available": None}])
 def test_half_the_numbers_are_none(gap):
-    assert "data-db-0 (no capacity is reported)" in used(*mounted(), series=[measured(**gap)]).unknown
+    assert "data-db-0 (no capacity reported)" in used(*mounted(), series=[measured(**gap)]).unknown
 
 
 def test_a_capacity_of_nothing_is_unknown():
-    assert "a capacity of 0 is reported" in used(*mounted(), series=[measured(capacity=0)]).unknown
+    assert "capacity of 0 reported" in used(*mounted(), series=[measured(capacity=0)]).unknown
 
 
 def test_a_driver_that_does_not_count_inodes_leaves_them_unknown():
     silent = measured(inodes=None, inodes_free=None, inodes_used=None)
 
-    assert "no inodes is reported" not in used(*mounted(), series=[silent]).unknown
-    assert "no inodes are reported" in used(*mounted(), series=[silent], inodes={"P1": "90%"}).unknown
+    assert "no inodes reported" not in used(*mounted(), series=[silent]).unknown
+    assert "no inodes reported" in used(*mounted(), series=[silent], inodes={"P1": "90%"}).unknown
 
 
 def test_two_clusters_with_the_same_claim_are_not_mixed():
     both = [measured(cluster="prod"), measured(cluster="staging", available=0)]
     judged = used(*mounted(), series=both)
 
-    assert "clusters prod, staging have one of that name; say which in `prometheus_labels`" in judged.unknown
+    assert "clusters prod, staging have this claim; name one in `prometheus_labels`" in judged.unknown
     assert [] == judged.findings.violations
 
 
@@ -253,7 +255,7 @@ def test_a_kubelet_that_does_not_answer_leaves_its_volumes_unknown():
     judged = proxied(*mounted(), unread={"node-1": "503: dial tcp 10.0.0.11:10250: connection refused"})
 
     assert (
-        "not known what is used of data-db-0 (mounted by db-0 on node-1, and 503: dial tcp 10.0.0.11:10250: "
+        "usage unknown: data-db-0 (mounted by db-0 on node-1, 503: dial tcp 10.0.0.11:10250: "
         "connection refused)" == judged.unknown
     )
 
@@ -263,7 +265,7 @@ def test_old_numbers_are_none(age, known):
     judged = proxied(*mounted(), volumes=[kubelet(available=5 * GI, at=ago(**age))])
 
     assert known == (judged.unknown == "")
-    assert known or "its numbers are 10m1s old" in judged.unknown
+    assert known or "measurements are 10m1s old" in judged.unknown
 
 
 def test_a_claim_may_be_expanded_only_when_its_class_is_known():

@@ -1,4 +1,4 @@
-"""What the console's numbers mean, without a PgBouncer."""
+"""The evaluation of pools, without a PgBouncer."""
 
 import pytest
 from pydantic import ValidationError
@@ -20,36 +20,36 @@ def judged(answer: Pools, **fields):
     return judge(check, expect(PgbouncerPools, TARGET, **fields), {ListPools("target"): answer})
 
 
-def test_a_limit_is_needed():
+def test_limit_is_required():
     with pytest.raises(ValidationError, match=r"at least one limit \(waited, servers, clients\)"):
         expect(PgbouncerPools, TARGET, severity="P1")
 
 
-def test_nobody_who_asked_yet_is_no_trouble_and_is_told():
+def test_pgbouncer_without_pools_passes_and_is_measured():
     findings = judged(QUIET, waited={"P0": "5s"})
 
     assert [] == findings.violations
     assert [("pools", 0)] == [(one.name, one.value) for one in findings.measurements]
 
 
-def test_a_pool_that_may_have_no_connection_is_full():
+def test_pool_without_connections_is_full():
     pool = Pool(database="shop", user="app", size=0)
     (finding,) = judged(Pools(pools=(pool,), databases=(), clients=1), servers={"P2": "80%"}).violations
 
     assert "server connections in use 100% (0 of 0)" == finding.observed
 
 
-def test_a_pgbouncer_that_is_paused_as_a_whole_is_the_violation():
+def test_paused_pgbouncer_is_violated():
     paused = Pools(pools=(), databases=(), clients=0, paused=True)
     (finding,) = judged(paused, waited={"P2": "1s", "P0": "5s"}).violations
 
-    assert (Severity.P0, "PgBouncer is paused as a whole") == (finding.severity, finding.observed)
+    assert (Severity.P0, "PgBouncer is paused") == (finding.severity, finding.observed)
     assert "postgresql://bouncer:6432/pgbouncer" == finding.subject
     assert finding.remediation.commands == commands_of(RESUME)
 
 
-def test_what_the_console_does_not_say_is_unknown():
-    with pytest.raises(CouldNotObserve, match="the console does not say max_client_conn"):
+def test_missing_max_client_conn_is_unknown():
+    with pytest.raises(CouldNotObserve, match="the console does not show max_client_conn"):
         judged(QUIET, clients={"P2": "75%"})
 
 
@@ -57,13 +57,13 @@ def test_what_the_console_does_not_say_is_unknown():
     ("kind", "severity"),
     [(ProblemKind.UNREACHABLE, Severity.P0), (ProblemKind.LATE, None), (ProblemKind.DENIED, None)],
 )
-def test_only_a_pgbouncer_that_is_not_there_proves_that_clients_get_nothing(kind, severity):
+def test_only_unreachable_pgbouncer_is_violated(kind, severity):
     expectation = expect(PgbouncerPools, TARGET, waited={"P2": "1s", "P0": "5s"})
 
     assert severity == expectation.no_answer(Problem(kind=kind, text=""))
 
 
-def test_the_right_that_it_needs_is_printed():
+def test_required_right_is_printed():
     (permission,) = expect(PgbouncerPools, TARGET, waited={"P0": "5s"}).pools_query.permissions()
 
     assert permission.text().startswith("stats_users in pgbouncer.ini")

@@ -1,4 +1,4 @@
-"""Who takes too long, and by which clock, without a server."""
+"""Sessions that take too long, by each clock, without a server."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -49,12 +49,12 @@ def judged(*sessions: Session, total: int | None = None, version: int = 180_000,
     return judge(check, expectation, {expectation.activity: answer})
 
 
-def test_a_session_that_breaks_several_limits_is_told_of_once_the_worst_first():
+def test_session_beyond_several_limits_is_reported_once():
     (one,) = judged(active()).violations
 
     assert Severity.P1 == one.severity
     assert "query 2h, transaction 2h" == one.observed
-    assert "query at most 1h, transaction at most 30m" == one.expected
+    assert "query <= 1h, transaction <= 30m" == one.expected
     assert ago(hours=2) == one.since
 
 
@@ -65,7 +65,7 @@ def test_idle_in_transaction_counts_from_the_change_of_state():
     assert ("idle in transaction 6m", ago(minutes=6)) == (one.observed, one.since)
 
 
-def test_the_last_query_of_an_idle_session_is_not_running():
+def test_last_query_of_idle_session_is_not_judged():
     idle = session(state="idle in transaction", query_start=ago(hours=9), xact_start=NOW, state_change=NOW)
 
     assert [] == judged(idle, query={"P1": "1s"}).violations
@@ -76,17 +76,17 @@ def test_the_last_query_of_an_idle_session_is_not_running():
     [{"leader_pid": 1}, {"leader_pid": None}],
     ids=["of a leader", "on PostgreSQL 12, which does not name the leader"],
 )
-def test_a_parallel_worker_counts_with_its_leader(worker):
+def test_parallel_worker_counts_with_its_leader(worker):
     helping = active(2, kind="parallel worker", **worker)
 
     assert [1] == pids(judged(active(1), helping))
 
 
-def test_a_parallel_worker_whose_leader_is_no_client_counts_for_itself():
+def test_parallel_worker_without_client_leader_counts_alone():
     assert 1 == len(judged(active(2, kind="parallel worker", leader_pid=7)).violations)
 
 
-def test_the_worst_comes_first_and_then_the_longest():
+def test_worst_session_is_first_then_the_longest():
     found = judged(
         active(1, query_start=ago(minutes=6), xact_start=NOW),
         active(2, query_start=ago(minutes=61), xact_start=NOW),
@@ -96,13 +96,13 @@ def test_the_worst_comes_first_and_then_the_longest():
     assert [2, 3, 1] == pids(found)
 
 
-def test_a_clock_that_seems_to_run_backwards_says_nothing_has_passed():
+def test_backward_clock_counts_as_zero_seconds():
     (longest,) = judged(active(query_start=NOW + timedelta(seconds=1)), query={"P1": "5m"}).measurements
 
     assert longest.value == 0
 
 
-def test_an_entry_that_allows_a_while_stops_to_and_measures_what_it_leaves_out():
+def test_allowance_ends_and_excluded_sessions_are_measured():
     entry = {"role": "etl", "at_most": "3h"}
     long, longer = active(1, role="etl"), active(2, role="etl", query_start=ago(hours=4), xact_start=ago(hours=4))
     found = judged(long, longer, query={"P1": "1h"}, allow=[entry])
@@ -129,7 +129,7 @@ def test_an_entry_that_allows_a_while_stops_to_and_measures_what_it_leaves_out()
     ],
     ids=["query", "idle in transaction", "no role"],
 )
-def test_each_trouble_has_remedies_of_its_own(session, facts, remedies):
+def test_each_problem_has_its_own_remedies(session, facts, remedies):
     (one,) = judged(session).violations
 
     assert one.facts == facts
@@ -137,34 +137,34 @@ def test_each_trouble_has_remedies_of_its_own(session, facts, remedies):
 
 
 @pytest.mark.parametrize(("version", "suggested"), [(160_009, False), (170_000, True)])
-def test_transaction_timeout_is_suggested_where_there_is_one(version, suggested):
+def test_transaction_timeout_is_suggested_from_17_on(version, suggested):
     (one,) = judged(active(), version=version, transaction={"P1": "5m"}).violations
 
     further = (SET_TRANSACTION_TIMEOUT,) if suggested else ()
     assert one.remediation.commands == commands_of(SHOW_SESSION, CANCEL, *further)
 
 
-def test_who_says_nothing_of_itself_is_told_all_the_same():
+def test_unnamed_session_is_reported():
     assert "pid 1" == describe(session(role="", database=""))
     assert "pid 2 (autovacuum worker) on shop" == describe(session(2, kind="autovacuum worker", role=""))
 
 
-def test_sessions_beyond_the_list_are_unknown_when_they_may_take_too_long():
+def test_sessions_beyond_the_list_are_unknown_if_possibly_late():
     expectation = expect(PostgresActivity, TARGET, **LIMITS)
     findings = Findings(expectation)
     answers = Answers({expectation.activity: answer_of(active(), total=3)}, NOW)
-    with pytest.raises(CouldNotObserve, match="2 more sessions were not looked at"):
+    with pytest.raises(CouldNotObserve, match="2 more sessions not read"):
         check(expectation, observe=answers, findings=findings)
 
     assert len(findings.violations) == 1
 
 
-def test_sessions_beyond_the_list_are_younger_and_keep_limits_that_the_youngest_keeps():
+def test_sessions_beyond_the_list_pass_if_the_youngest_passes():
     judged(active(query_start=NOW, xact_start=NOW), total=3)
 
 
-def test_a_role_that_does_not_tell_what_it_does_is_unknown():
-    with pytest.raises(CouldNotObserve, match="what the sessions of app, etl do is not told"):
+def test_role_without_track_activities_is_unknown():
+    with pytest.raises(CouldNotObserve, match="the activity of app, etl is hidden"):
         judged(silent=("app", "etl"))
 
 

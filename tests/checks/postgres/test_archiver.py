@@ -1,4 +1,4 @@
-"""`postgres.archiver` on real servers whose archive works, has never worked, fails, is off, or is somebody else's."""
+"""`postgres.archiver` on real servers whose archive works, never worked, fails, is off, or is the primary's."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -76,49 +76,49 @@ def subject(server: PostgreSQL) -> str:
     return f"postgresql://127.0.0.1:{server.port}/integration_db"
 
 
-def test_an_archive_that_works_passes_and_is_measured(archive):
+def test_working_archive_passes_and_is_measured(archive):
     findings = judge(archive.server)
 
     assert [] == findings.violations
-    assert [("finished WAL waits for the archive", 0), ("WAL files waiting", 0)] == [
+    assert [("longest wait of a WAL file", 0), ("WAL files waiting", 0)] == [
         (one.name, one.value) for one in findings.measurements[:2]
     ]
 
 
-def test_one_that_has_failed_since_its_birth_is_no_null_that_passes(born_broken):
+def test_archiver_that_never_succeeded_is_violated(born_broken):
     waited(born_broken, 20)
     (finding,) = judge(born_broken.server, waiting=CATALOGUE["waiting"]).violations
 
     assert (Severity.P1, subject(born_broken.server)) == (finding.severity, finding.subject)
-    assert finding.observed.startswith("finished WAL waits for the archive 20m")
-    assert "the last attempt failed, and nothing has been archived since its counters began" in finding.observed
-    assert "at most 15m" == finding.expected
+    assert finding.observed.startswith("longest wait of a WAL file 20m")
+    assert "the last attempt failed; nothing archived since the counters began" in finding.observed
+    assert "<= 15m" == finding.expected
     assert "000000010000000000000001" == finding.facts["failed_wal"] == finding.facts["waiting_wal"]
     assert finding.evidence[0].startswith("0 archived and ")
     assert finding.remediation.commands == commands_of(SHOW_ARCHIVER, SHOW_FAILED, SHOW_WAITING)
 
 
-def test_one_that_fails_now_is_graded_by_how_long_wal_waits(failing):
+def test_failing_archiver_is_graded_by_the_wait_of_wal(failing):
     assert [] == judge(failing.server, waiting=CATALOGUE["waiting"]).violations
 
     waited(failing, 6)
     (finding,) = judge(failing.server, waiting=CATALOGUE["waiting"]).violations
 
-    assert (Severity.P2, "at most 5m") == (finding.severity, finding.expected)
-    assert finding.observed.startswith("finished WAL waits for the archive 6m")
+    assert (Severity.P2, "<= 5m") == (finding.severity, finding.expected)
+    assert finding.observed.startswith("longest wait of a WAL file 6m")
     assert "the last attempt failed)" in finding.observed
     assert finding.since is not None
 
 
-def test_a_backlog_is_counted(failing):
+def test_backlog_is_counted(failing):
     failing.switch(3)
     (finding,) = judge(failing.server, backlog={"P2": 2, "P1": 100}).violations
 
-    assert (Severity.P2, "at most 2") == (finding.severity, finding.expected)
+    assert (Severity.P2, "<= 2") == (finding.severity, finding.expected)
     assert finding.observed.startswith("WAL files waiting 4 (4 files; the last attempt failed")
 
 
-def test_an_archiver_that_hangs_has_not_failed_and_is_found(installation):
+def test_hanging_archiver_is_violated(installation):
     with archiving(installation, command="test ! -e archive-is-full || sleep 600; true #") as archive:
         archive.fail()
         archive.switch(2)
@@ -127,23 +127,23 @@ def test_an_archiver_that_hangs_has_not_failed_and_is_found(installation):
         ask(archive.server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'archiver'")
 
     assert Severity.P1 == finding.severity
-    assert "the archiver has not failed: it hangs, or cannot keep pace" in finding.observed
+    assert "the archiver has not failed: it hangs or is too slow" in finding.observed
     assert "failed_wal" not in finding.facts
     assert finding.remediation.commands == commands_of(SHOW_ARCHIVER, SHOW_WAITING)
 
 
-def test_an_idle_server_is_not_late(archive):
+def test_idle_server_is_not_late(archive):
     archive.archive_one()
 
     assert [] == judge(archive.server, age={"P1": "0s"}).violations
 
 
-def test_what_no_archive_timeout_ends_is_as_old_as_the_last_that_was_archived(archive):
+def test_segment_without_timeout_is_as_old_as_the_last_archived(archive):
     write(archive.server)
     (finding,) = judge(archive.server, age={"P2": "0s", "P1": "1h"}).violations
 
-    assert (Severity.P2, "at most 0s") == (finding.severity, finding.expected)
-    assert "in the segment that is being written, which ends when it is full: archive_timeout is 0" in finding.observed
+    assert (Severity.P2, "<= 0s") == (finding.severity, finding.expected)
+    assert "in the current segment; archive_timeout is 0: it ends when it is full" in finding.observed
     assert {"archive_timeout": "1"} == finding.facts
     assert finding.remediation.commands == commands_of(SHOW_ARCHIVER, END_SEGMENTS)
 
@@ -151,11 +151,11 @@ def test_what_no_archive_timeout_ends_is_as_old_as_the_last_that_was_archived(ar
 @pytest.mark.parametrize(
     ("command", "observed"),
     [
-        ("", "neither archive_command nor archive_library is set: WAL is kept and waits"),
-        ("/bin/true", "archive_command succeeds and keeps nothing"),
+        ("", "neither archive_command nor archive_library is set: WAL piles up"),
+        ("/bin/true", "archive_command succeeds without storing anything"),
     ],
 )
-def test_a_command_that_keeps_nothing_is_no_archive(installation, command, observed):
+def test_command_that_stores_nothing_is_violated(installation, command, observed):
     with PostgreSQL(programs=installation, archive_mode="on", archive_command=command) as server:
         (finding,) = judge(server).violations
 
@@ -163,20 +163,20 @@ def test_a_command_that_keeps_nothing_is_no_archive(installation, command, obser
 
 
 @pytest.mark.since_postgres(15)  # archive_library
-def test_a_library_archives_as_a_command_does(contrib_installation):
+def test_archive_library_counts_as_a_command(contrib_installation):
     installation = contrib_installation
     settings = {"archive_library": "basic_archive", "basic_archive.archive_directory": "archived"}
     with PostgreSQL(programs=installation, archive_mode="on", **settings) as server:
         broken = Archiving(server)
-        broken.fail_once()  # there is no such folder
+        broken.fail_once()  # the folder does not exist
         waited(broken, 20)
         (finding,) = judge(server, waiting=CATALOGUE["waiting"]).violations
 
-    assert (Severity.P1, "at most 15m") == (finding.severity, finding.expected)
+    assert (Severity.P1, "<= 15m") == (finding.severity, finding.expected)
     assert "nothing has been archived since its counters began" in finding.observed
 
 
-def test_a_server_that_archives_nothing_is_found(server):
+def test_server_without_archiving_is_violated(server):
     (finding,) = judge(server).violations
 
     assert (Severity.P1, subject(server)) == (finding.severity, finding.subject)
@@ -185,20 +185,20 @@ def test_a_server_that_archives_nothing_is_found(server):
     assert finding.remediation.commands == commands_of(SHOW_ARCHIVER, SWITCH_ON)
 
 
-def test_a_standby_leaves_archiving_to_its_primary(installation):
+def test_standby_without_archiving_is_unknown(installation):
     with replication(installation, archive_mode="on", archive_command="test -e %p") as pair:
         standby = pair.standby.server
         problem = missing(lambda: judge(standby))
 
         assert ProblemKind.ABSENT == problem.kind
-        assert "this is a standby, and with archive_mode on it archives nothing" == problem.text
+        assert "standby with archive_mode on: it archives nothing" == problem.text
         assert [] == judge(pair.primary).violations
         assert expect(
             PostgresArchiver, PostgresTarget(kind="postgres", dsn=standby.dsn()), **CATALOGUE, on_standby="skip"
         ).does_not_apply(problem)
 
 
-def test_a_standby_that_archives_always_is_judged(installation):
+def test_standby_with_archive_mode_always_is_judged(installation):
     with replication(installation, archive_mode="always", archive_command="false") as pair:
         write(pair.primary)
         ask(pair.primary, "SELECT pg_switch_wal()")
@@ -206,13 +206,13 @@ def test_a_standby_that_archives_always_is_judged(installation):
         wait_until(lambda: judge(standby, backlog={"P1": 0}).violations, 20, "nothing waits on the standby")
 
 
-def test_the_right_that_is_missing_is_named(archive):
+def test_missing_right_is_reported(archive):
     problem = missing(lambda: judge(archive.server, "app"))
 
     assert (ProblemKind.DENIED, 'GRANT pg_monitor TO "app"') == (problem.kind, problem.advice)
 
 
-def test_the_command_is_never_told(installation):
+def test_archive_command_is_never_shown(installation):
     secret = "s3cr3t"
     with archiving(installation, works=False, command=f"test -z {secret}") as archive:
         waited(archive, 20)
@@ -222,7 +222,7 @@ def test_the_command_is_never_told(installation):
     assert secret not in str(findings.violations)
 
 
-def test_the_suggested_commands_run(failing, server):
+def test_suggested_commands_run(failing, server):
     waited(failing, 20)
     (late,) = judge(failing.server, waiting=CATALOGUE["waiting"]).violations
     (off,) = judge(server).violations
@@ -235,7 +235,7 @@ def test_the_suggested_commands_run(failing, server):
     assert "ALTER SYSTEM" == ordered[-1]
 
 
-def test_the_command_that_ends_segments_in_time_mends_the_age(installation):
+def test_suggested_archive_timeout_fixes_the_age(installation):
     with archiving(installation) as archive:
         write(archive.server)
         (old,) = judge(archive.server, age={"P2": "0s", "P1": "1h"}).violations

@@ -1,4 +1,4 @@
-"""What the numbers of a PostgreSQL server mean, without a server."""
+"""The evaluation of connections, without a server."""
 
 import pytest
 from hypothesis import given
@@ -35,7 +35,7 @@ def slots(dsn: str = "postgresql://h/shop", role: str | None = None, **changed) 
     return connection_slots(expectation(dsn, role), SessionsAnswer(occupancy=Occupancy(**(fields | changed))))[0]
 
 
-def test_what_a_client_does_not_say_is_no_fact():
+def test_unknown_client_values_are_not_facts():
     one = slots()
 
     assert {
@@ -45,37 +45,37 @@ def test_what_a_client_does_not_say_is_no_fact():
         "usable": 97,
         "server": "postgresql://h/shop",
     } == facts(expectation(), one.used, one.usable, one.holders)
-    assert "3 by an application without a name as app to shop from a Unix socket, idle" == _line(HOLDER)
+    assert "3 by an unnamed application as app to shop from a Unix socket, idle" == _line(HOLDER)
 
 
-def test_a_dsn_that_names_nothing_is_called_by_the_name_of_its_target():
+def test_dsn_without_address_uses_the_target_name():
     assert "target" == slots("service=shop").subject
 
 
-def test_reserved_connections_in_use_are_more_than_all():
+def test_used_reserved_connections_exceed_100_percent():
     full = slots(used=99)
 
     assert (100 * 99 / 97, 0) == (full.share, full.free)
-    assert "99 of 97, 3 more are reserved; clients are refused" in full.detail
+    assert "99 of 97, 3 more reserved; clients are refused" in full.detail
 
 
-def test_a_limit_of_nothing_is_used_up():
+def test_limit_of_zero_is_fully_used():
     nobody = slots(role="app", roles=(Share(name="app", used=0, limit=0),))
 
     assert (100, 0) == (nobody.share, nobody.free)
 
 
-def test_an_answer_without_numbers_and_without_a_refusal_proves_nothing():
+def test_empty_answer_is_unknown():
     with pytest.raises(CouldNotObserve):
         connection_slots(expectation(), SessionsAnswer())
 
 
-def test_a_role_can_have_no_more_than_the_server_has_left():
+def test_free_connections_of_a_role_are_limited_by_the_server():
     assert 1 == slots(role="app", used=96, roles=(Share(name="app", used=0, limit=10),)).free
 
 
 @given(*[st.integers(0, 2**31 - 1)] * 5)
-def test_no_numbers_are_too_odd(used, most, superuser_reserved, reserved, limit):
+def test_any_numbers_are_judged(used, most, superuser_reserved, reserved, limit):
     odd = {"used": used, "max_connections": most, "superuser_reserved": superuser_reserved, "reserved": reserved}
     roles = (Share(name="app", used=used, limit=limit),)
 

@@ -1,4 +1,4 @@
-"""`postgres.indexes` on real servers: indexes that failed, that are there twice, that nobody uses, and good ones."""
+"""`postgres.indexes` on real servers: invalid, duplicate, unused and good indexes."""
 
 import signal
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from checks.postgres.test_indexes import DROP, DROP_CONSTRAINT, DROP_PARTITIONED, REBUILD
-from checks.postgres.test_indexes import test_indexes_serve as check
+from checks.postgres.test_indexes import test_indexes_are_valid_and_used as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind
@@ -59,7 +59,7 @@ def _failed(do) -> str:
 
 
 def use(server: PostgreSQL) -> None:
-    """Have a query use the index on `number`, whatever the planner thinks of it."""
+    """Make a query use the index on `number`."""
     execute(
         server,
         "SET enable_seqscan = off",
@@ -82,17 +82,17 @@ def test_valid_indexes_pass_and_are_counted(judged):
     assert [("invalid indexes", 0.0)] == [(one.name, one.value) for one in findings.measurements]
 
 
-def test_an_index_that_failed_to_build_is_a_violation(judged, failed):
+def test_failed_index_build_is_violated(judged, failed):
     (finding,) = judged(**INVALID).violations
 
     assert (Severity.P2, failed) == (finding.severity, finding.subject)
-    assert finding.observed.startswith("invalid, and nobody is building it (")
-    assert "at most 0 invalid indexes, this database has 1" == finding.expected
+    assert finding.observed.startswith("invalid, and not being built (")
+    assert "<= 0 invalid indexes (found 1)" == finding.expected
     assert {"database": DATABASE, "schema": "shop", "index": "Number"} == finding.facts
     assert finding.remediation.commands == commands_of(REBUILD)
 
 
-def test_the_suggested_command_builds_it_again(server, judged, failed, do):
+def test_suggested_command_rebuilds_the_index(server, judged, failed, do):
     do("UPDATE shop.orders SET number = id")
     (finding,) = judged(**INVALID).violations
 
@@ -101,21 +101,21 @@ def test_the_suggested_command_builds_it_again(server, judged, failed, do):
     assert [] == judged(**INVALID).violations
 
 
-def test_what_a_rebuilding_left_behind_is_dropped(server, judged, failed, do):
+def test_leftover_of_reindex_is_dropped(server, judged, failed, do):
     with pytest.raises(psycopg.errors.UniqueViolation):
         do('REINDEX INDEX CONCURRENTLY shop."Number"')
     found = judged(**INVALID).violations
 
     assert ['shop."Number"', 'shop."Number_ccnew"'] == sorted(one.subject.split(" ")[0] for one in found)
     (leftover,) = [one for one in found if "ccnew" in one.subject]
-    assert ("a REINDEX CONCURRENTLY that failed left it behind",) == leftover.evidence
+    assert ("leftover of a failed REINDEX CONCURRENTLY",) == leftover.evidence
     assert "Number_ccnew" == leftover.facts["index"]
     assert leftover.remediation.commands == commands_of(DROP)
     type_in(PostgresIndexes, leftover, server, **INVALID)
     assert ['shop."Number"'] == subjects(judged(**INVALID))
 
 
-def test_an_index_that_is_being_built_is_no_finding(server, judged, do, admin):
+def test_index_under_construction_passes(server, judged, do, admin):
     with (
         idle_in_transaction(server, "LOCK TABLE shop.orders IN ROW EXCLUSIVE MODE", role="postgres"),
         client(server, "postgres") as builder,
@@ -127,7 +127,7 @@ def test_an_index_that_is_being_built_is_no_finding(server, judged, do, admin):
     assert ["shop.slow"] == subjects(judged(**INVALID))  # for both were ended
 
 
-def test_an_index_that_is_being_rebuilt_is_no_finding(server, judged, do):
+def test_index_under_reconstruction_passes(server, judged, do):
     do("CREATE INDEX by_number ON shop.orders (number)")
     with (
         idle_in_transaction(server, "LOCK TABLE shop.orders IN ROW EXCLUSIVE MODE", role="postgres"),
@@ -139,7 +139,7 @@ def test_an_index_that_is_being_rebuilt_is_no_finding(server, judged, do):
         assert [] == judged(**INVALID).violations
 
 
-def test_an_index_that_is_being_dropped_is_no_finding(server, judged, do):
+def test_index_being_dropped_passes(server, judged, do):
     do("CREATE INDEX by_number ON shop.orders (number)")
     with (
         idle_in_transaction(server, "LOCK TABLE shop.orders IN ROW EXCLUSIVE MODE", role="postgres"),
@@ -151,7 +151,7 @@ def test_an_index_that_is_being_dropped_is_no_finding(server, judged, do):
         assert [] == judged(**INVALID).violations
 
 
-def test_the_index_of_a_partitioned_table_may_wait_for_those_of_its_partitions(server, judged, do):
+def test_incomplete_partitioned_index_passes(server, judged, do):
     do(
         "CREATE TABLE shop.events (id int) PARTITION BY RANGE (id)",
         "CREATE TABLE shop.events_1 PARTITION OF shop.events FOR VALUES FROM (0) TO (10)",
@@ -162,13 +162,13 @@ def test_the_index_of_a_partitioned_table_may_wait_for_those_of_its_partitions(s
     assert [] == judged(**INVALID).violations
 
 
-def test_without_the_right_to_see_what_is_built_it_is_unknown(judged, failed):
+def test_missing_right_to_see_builds_is_unknown(judged, failed):
     problem = missing(lambda: judged("app", **INVALID))
 
     assert (ProblemKind.DENIED, 'GRANT pg_read_all_stats TO "app"') == (problem.kind, problem.advice)
 
 
-def test_what_needs_no_right_is_judged_without_it(judged, do, failed):
+def test_duplicates_are_judged_without_extra_rights(judged, do, failed):
     do("CREATE INDEX one ON shop.orders (number)", "CREATE INDEX two ON shop.orders (number)")
 
     assert ["shop.two"] == subjects(judged("app", **DUPLICATES))
@@ -177,17 +177,17 @@ def test_what_needs_no_right_is_judged_without_it(judged, do, failed):
 # -- duplicates ------------------------------------------------------------------------------------------------------
 
 
-def test_an_index_that_is_there_twice_is_a_violation(judged, do):
+def test_duplicate_index_is_violated(judged, do):
     do("CREATE INDEX one ON shop.orders (number)", "CREATE INDEX two ON shop.orders (number)")
     (finding,) = judged(**DUPLICATES).violations
 
     assert (Severity.P3, f"shop.two in database {DATABASE}") == (finding.severity, finding.subject)
     assert finding.observed.startswith("duplicate index ")
-    assert finding.observed.endswith("B (shop.one does the same for table shop.orders)")
-    assert "at most 0B" == finding.expected
+    assert finding.observed.endswith("B (same as shop.one of table shop.orders)")
+    assert "<= 0B" == finding.expected
 
 
-def test_the_suggested_command_drops_it(server, judged, do):
+def test_suggested_command_drops_the_duplicate(server, judged, do):
     do("CREATE INDEX one ON shop.orders (number)", "CREATE INDEX two ON shop.orders (number)")
     (finding,) = judged(**DUPLICATES).violations
 
@@ -196,17 +196,17 @@ def test_the_suggested_command_drops_it(server, judged, do):
     assert [] == judged(**DUPLICATES).violations
 
 
-def test_a_plain_index_beside_a_unique_one_is_superfluous(judged, do):
+def test_plain_index_next_to_a_unique_one_is_redundant(judged, do):
     do("CREATE INDEX by_id ON shop.orders (id)")
 
     assert ["shop.by_id"] == subjects(judged(**DUPLICATES))
 
 
-def test_a_constraint_that_is_there_twice_is_named_and_can_be_dropped(server, judged, do):
+def test_duplicate_constraint_is_reported_and_dropped(server, judged, do):
     do('ALTER TABLE shop.orders ADD CONSTRAINT "Again" UNIQUE (id)')
     (finding,) = judged(**DUPLICATES).violations
 
-    assert ("constraint Again stands on it",) == finding.evidence
+    assert ("constraint Again uses it",) == finding.evidence
     assert {
         "database": DATABASE,
         "table_schema": "shop",
@@ -231,7 +231,7 @@ def test_a_constraint_that_is_there_twice_is_named_and_can_be_dropped(server, ju
         "INDEX two ON shop.orders USING brin (number, what)",
     ],
 )
-def test_what_differs_in_anything_is_no_duplicate(judged, do, other):
+def test_different_indexes_are_not_duplicates(judged, do, other):
     do("CREATE INDEX one ON shop.orders (number, what)", f"CREATE {other}")
 
     assert [] == judged(**DUPLICATES).violations
@@ -245,13 +245,13 @@ def test_equal_expressions_and_predicates_are_duplicates(judged, do):
     assert ["shop.two"] == subjects(judged(**DUPLICATES))
 
 
-def test_a_deferrable_constraint_is_no_duplicate_of_one_that_is_not(judged, do):
+def test_deferrable_constraint_is_not_a_duplicate(judged, do):
     do("ALTER TABLE shop.orders ADD CONSTRAINT later UNIQUE (id) DEFERRABLE")
 
     assert [] == judged(**DUPLICATES).violations
 
 
-def test_duplicates_on_a_partitioned_table_are_told_once(server, judged, do):
+def test_duplicates_on_partitioned_table_are_reported_once(server, judged, do):
     do(
         "CREATE TABLE shop.events (id int) PARTITION BY RANGE (id)",
         "CREATE TABLE shop.events_1 PARTITION OF shop.events FOR VALUES FROM (0) TO (10)",
@@ -267,7 +267,7 @@ def test_duplicates_on_a_partitioned_table_are_told_once(server, judged, do):
     assert [] == judged(**DUPLICATES).violations
 
 
-def test_a_table_that_somebody_has_for_himself_is_not_waited_for(server, judged, do):
+def test_exclusively_locked_table_is_not_waited_for(server, judged, do):
     do("CREATE INDEX one ON shop.orders (number)", "CREATE INDEX two ON shop.orders (number)")
     with idle_in_transaction(server, "TRUNCATE shop.orders", role="postgres"):
         assert ["shop.two"] == subjects(judged(**DUPLICATES))
@@ -277,19 +277,19 @@ def test_a_table_that_somebody_has_for_himself_is_not_waited_for(server, judged,
 # -- unused ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_index_that_nobody_used_is_a_violation(server, judged, do):
+def test_unused_index_is_violated(server, judged, do):
     do("CREATE INDEX by_number ON shop.orders (number)")
     (finding,) = judged(**UNUSED).violations
 
     assert (Severity.P3, f"shop.by_number in database {DATABASE}") == (finding.severity, finding.subject)
     assert finding.observed.startswith("unused index ")
-    assert "of table shop.orders, not used since the server counts" in finding.observed
+    assert "table shop.orders, not used since the counters began" in finding.observed
     assert () == finding.evidence
     type_in(PostgresIndexes, finding, server, **UNUSED)
     assert [] == judged(**UNUSED).violations
 
 
-def test_one_that_is_used_passes(server, judged, do):
+def test_used_index_passes(server, judged, do):
     do("CREATE INDEX by_number ON shop.orders (number)")
     use(server)
 
@@ -297,7 +297,7 @@ def test_one_that_is_used_passes(server, judged, do):
 
 
 @pytest.mark.since_postgres(16)  # last_idx_scan
-def test_from_16_on_one_that_was_used_long_ago_is_unused(server, judged, do):
+def test_index_used_long_ago_is_unused_from_16_on(server, judged, do):
     do("CREATE INDEX by_number ON shop.orders (number)")
     use(server)
     (finding,) = judged(**UNUSED).violations
@@ -305,7 +305,7 @@ def test_from_16_on_one_that_was_used_long_ago_is_unused(server, judged, do):
     assert "last used 20" in finding.observed
 
 
-def test_what_is_needed_although_nobody_scans_it_passes(judged, do):
+def test_required_index_without_scans_passes(judged, do):
     do(
         "CREATE TABLE shop.lines (order_id int REFERENCES shop.orders, n int, more int NOT NULL)",
         "CREATE INDEX for_the_foreign_key ON shop.lines (order_id, n)",
@@ -317,13 +317,13 @@ def test_what_is_needed_although_nobody_scans_it_passes(judged, do):
     assert [] == judged(**UNUSED).violations
 
 
-def test_a_small_one_is_not_worth_a_finding(judged, do):
+def test_small_unused_index_passes(judged, do):
     do("CREATE INDEX by_number ON shop.orders (number)")
 
     assert [] == judged(unused={"P3": "100MB"}, unused_for="1ms").violations
 
 
-def test_the_indexes_of_partitions_are_unused_together(judged, do):
+def test_indexes_of_partitions_count_as_one(judged, do):
     do(
         "CREATE TABLE shop.events (id int) PARTITION BY RANGE (id)",
         "CREATE TABLE shop.events_1 PARTITION OF shop.events FOR VALUES FROM (0) TO (10)",
@@ -335,16 +335,16 @@ def test_the_indexes_of_partitions_are_unused_together(judged, do):
     assert finding.remediation.commands == commands_of(DROP_PARTITIONED)
 
 
-def test_too_short_a_history_is_unknown_and_says_since_when(judged, do):
+def test_young_counters_are_unknown_with_their_age(judged, do):
     do("CREATE INDEX by_number ON shop.orders (number)")
     problem = missing(lambda: judged(unused={"P3": "0B"}))
 
     assert ProblemKind.FIRST_SAMPLE == problem.kind
-    assert "what was not used in 30d cannot be told" in problem.text
-    assert "since 20" in problem.text
+    assert "; 30d are needed" in problem.text
+    assert "ago, at 20" in problem.text
 
 
-def test_what_can_be_told_is_told_all_the_same(server, failed):
+def test_other_kinds_are_judged_with_young_counters(server, failed):
     expectation = expect(
         PostgresIndexes, PostgresTarget(kind="postgres", dsn=server.dsn()), **INVALID, unused={"P3": "0B"}
     )
@@ -355,7 +355,7 @@ def test_what_can_be_told_is_told_all_the_same(server, failed):
     assert [failed] == [one.subject for one in findings.violations]
 
 
-def test_a_crash_begins_a_new_history(own_server):
+def test_crash_restarts_the_counters(own_server):
     execute(own_server, "CREATE TABLE orders (id int)", "CREATE INDEX by_id ON orders (id)")
     before = _counted_since(own_server)
     own_server.stop(signal.SIGQUIT)
@@ -364,27 +364,27 @@ def test_a_crash_begins_a_new_history(own_server):
     assert before < _counted_since(own_server)
 
 
-def test_replicas_have_counters_of_their_own(installation):
+def test_replicas_with_own_counters_are_evidence(installation):
     with replication(installation) as pair:
         execute(pair.primary, "CREATE TABLE orders (id int)", "CREATE INDEX by_id ON orders (id)")
         pair.wait_until_replayed()
         (here,) = indexes_of(pair.primary, **UNUSED).violations
         (there,) = indexes_of(pair.standby.server, **UNUSED).violations
 
-    assert ("replicas have counters of their own, and 1 stream from this server: ask there too",) == here.evidence
-    assert ("this is a standby: its primary, and other replicas, have counters of their own",) == there.evidence
+    assert ("counters are not replicated: check 1 replica too",) == here.evidence
+    assert ("standby: its primary and other replicas have their own counters",) == there.evidence
 
 
 # -- where there is none ---------------------------------------------------------------------------------------------
 
 
-def test_a_database_without_indexes_is_probably_not_the_one_that_was_meant(judged):
+def test_database_without_indexes_is_unknown(judged):
     problem = missing(lambda: judged(databases=["postgres"], **INVALID))
 
-    assert "there is no index in database postgres" == problem.text
+    assert "database postgres has no indexes" == problem.text
 
 
-def test_other_databases_are_looked_into(server, judged, failed):
+def test_other_databases_are_read(server, judged, failed):
     (finding,) = judged(databases=["*"], **INVALID).violations
 
     assert failed == finding.subject

@@ -1,11 +1,11 @@
-"""Who waits, for whom and how long, without a server."""
+"""The evaluation of lock waits, without a server."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from checks.postgres.test_locks import largest_holders, share
-from checks.postgres.test_locks import test_nobody_waits_long_for_a_lock as check
+from checks.postgres.test_locks import test_lock_waits_are_within_the_limit as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.systems.postgres.locks import (
@@ -50,7 +50,7 @@ def judged(found: LocksAnswer, **fields) -> Findings:
     return judge(check, expectation, {expectation.locks: found})
 
 
-def test_the_worst_root_comes_first():
+def test_worst_root_is_first():
     found = judged(answer(waiter(2, 1), waiter(4, 3, minutes=11)))
 
     assert [(Severity.P1, "pid 3"), (Severity.P2, "pid 1 as app")] == [
@@ -58,7 +58,7 @@ def test_the_worst_root_comes_first():
     ]
 
 
-def test_a_wait_that_is_not_known_exactly_is_told_as_the_most_it_can_be():
+def test_inexact_wait_is_reported_as_upper_bound():
     (finding,) = judged(answer(waiter(2, 1, is_exact=False))).violations
 
     assert "longest wait at most 5m" == finding.observed
@@ -66,15 +66,15 @@ def test_a_wait_that_is_not_known_exactly_is_told_as_the_most_it_can_be():
     assert "pid 2 waits at most 5m for ShareLock on a transaction" == finding.evidence[-1]
 
 
-def test_who_has_only_just_begun_to_wait_has_not_waited():
+def test_wait_without_start_counts_as_zero():
     assert [] == judged(answer(waiter(2, 1, minutes=None)), waiting={"P1": "0s"}).violations
 
 
-def test_a_wait_that_is_over_has_nobody_at_its_root():
+def test_finished_wait_has_no_root():
     assert [] == judged(answer(waiter(2)), waiting={"P1": "0s"}).violations
 
 
-def test_the_workers_of_a_parallel_query_wait_once():
+def test_parallel_workers_count_as_one_waiter():
     found = answer(waiter(5, 1, leader_pid=4), waiter(6, 1, leader_pid=4), waiter(4, 5, 6))
 
     (finding,) = judged(found, waiters={"P1": 0}).violations
@@ -82,16 +82,16 @@ def test_the_workers_of_a_parallel_query_wait_once():
     assert ("pid 1 as app", "sessions waiting 1") == (finding.subject, finding.observed)
 
 
-def test_waiters_beyond_the_list_count_behind_the_root_that_has_most():
+def test_unlisted_waiters_count_for_the_largest_root():
     found = answer(waiter(2, 1), waiter(4, 3), waiter(5, 3), waiting=12)
     (finding,) = judged(found, waiters={"P1": 3}).violations
 
     assert "pid 3" == finding.subject
-    assert "sessions waiting 11 (9 of them were not looked at one by one)" == finding.observed
-    assert "and 6 more wait" == finding.evidence[-1]
+    assert "sessions waiting 11 (9 of them not listed)" == finding.observed
+    assert "and 6 more waiting" == finding.evidence[-1]
 
 
-def test_a_prepared_transaction_that_came_or_went_meanwhile_has_no_name_and_no_command():
+def test_vanished_prepared_transaction_has_no_command():
     (finding,) = judged(answer(waiter(2, 0))).violations
 
     assert ("a prepared transaction", {"waiter": "2"}) == (finding.subject, finding.facts)
@@ -109,7 +109,7 @@ def test_a_prepared_transaction_that_came_or_went_meanwhile_has_no_name_and_no_c
     ],
     ids=["idle in transaction", "idle", "active", "no client", "gone"],
 )
-def test_what_can_be_done_about_a_root_depends_on_what_it_does(holder, facts, remedies):
+def test_remedies_depend_on_the_state_of_the_root(holder, facts, remedies):
     (finding,) = judged(answer(waiter(2, 1), sessions=(holder,))).violations
 
     assert {"pid": "1", "waiter": "2"} | facts == finding.facts
@@ -125,25 +125,25 @@ def test_what_can_be_done_about_a_root_depends_on_what_it_does(holder, facts, re
         ({"locktype": "advisory"}, "on advisory"),
     ],
 )
-def test_what_is_waited_for_is_told(fields, words):
+def test_awaited_lock_is_reported(fields, words):
     (finding,) = judged(answer(waiter(2, 1, **fields))).violations
 
     assert finding.evidence[-1].endswith(f"ShareLock {words}")
 
 
-def test_more_roots_than_can_be_told_are_counted():
+def test_roots_beyond_the_list_are_counted():
     found = judged(answer(*(waiter(100 + number, number) for number in range(1, 31))))
 
     assert 20 == len(found.violations)
-    assert "10 more have sessions waiting behind them" == found.violations[0].evidence[-1]
+    assert "10 more roots" == found.violations[0].evidence[-1]
 
 
-def test_more_prepared_transactions_than_can_be_told_are_counted():
+def test_prepared_transactions_beyond_the_list_are_counted():
     one = PreparedTransaction(gid="g", prepared=NOW - timedelta(hours=1), owner="app", database="shop")
     found = judged(answer(prepared=(one,) * 25, prepared_total=40), prepared={"P2": "5m"})
 
     assert 20 == len(found.violations)
-    assert ("prepared 1h (by app in shop)", "20 more transactions are prepared") == (
+    assert ("prepared 1h (by app in shop)", "20 more prepared transactions") == (
         found.violations[0].observed,
         found.violations[0].evidence[-1],
     )
@@ -154,11 +154,11 @@ def test_more_prepared_transactions_than_can_be_told_are_counted():
     [({}, 10), ({"objects": 80, "pairs": 80}, 80), ({"objects": 5, "pairs": 150}, 75), ({"max_connections": -2}, 100)],
     ids=["few", "many objects", "one object that many hold", "no room"],
 )
-def test_the_lock_table_is_as_full_as_the_fuller_of_its_two_parts(fields, used):
+def test_lock_table_share_is_the_larger_of_two(fields, used):
     assert used == share(table(**fields))
 
 
-def test_who_fills_the_lock_table_is_told():
+def test_holders_of_the_lock_table_are_reported():
     largest = (LockHolder(pid=1, locks=50), LockHolder(pid=None, locks=20), LockHolder(pid=9, locks=1))
 
     assert ["50 by pid 1 as app", "20 by prepared transactions", "1 by pid 9"] == list(

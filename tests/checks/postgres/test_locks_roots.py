@@ -27,11 +27,11 @@ GRAPHS = {
 
 
 @pytest.mark.parametrize(("graph", "found"), GRAPHS.values(), ids=list(GRAPHS))
-def test_roots(graph, found):
+def test_roots_are_found_in_any_graph(graph, found):
     assert [Root(nodes, frozenset(waiters)) for nodes, waiters in found] == roots(graph)
 
 
-def test_a_deadlock_is_known_as_one():
+def test_deadlock_is_a_cycle():
     (deadlock,), (chain,) = roots({1: {2}, 2: {1}}), roots({2: {1}})
 
     assert (True, False) == (deadlock.is_cycle, chain.is_cycle)
@@ -41,7 +41,7 @@ NODES = st.integers(1, 8)
 
 
 @given(st.dictionaries(NODES, st.frozensets(NODES, max_size=4), max_size=8))
-def test_everybody_who_waits_has_a_root(graph):
+def test_each_waiter_has_a_root(graph):
     found = roots(graph)
 
     waiting = {waiter for waiter, blockers in graph.items() if blockers - {waiter}}

@@ -1,4 +1,4 @@
-"""What the counters of statements mean between two runs, without a server."""
+"""The evaluation of statement counters between two runs, without a server."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -61,11 +61,11 @@ FAST, SLOW = counts(10_000, 10), counts(10_100, 260)  # 2.5 s each of the last h
 FOUND = ["statement 1 of app in shop: mean execution time 2.5s (over 5m)"]
 
 
-def test_it_is_the_interval_that_counts():
+def test_only_the_interval_counts():
     assert slow(judged(counters(SLOW), counters(FAST))) == FOUND
 
 
-def test_a_new_statement_has_all_its_calls_in_the_interval():
+def test_new_statement_counts_from_zero():
     assert slow(judged(counters(FAST, counts(100, 250, 2)), counters(FAST))) == [FOUND[0].replace("t 1", "t 2")]
 
 
@@ -78,11 +78,11 @@ def test_a_new_statement_has_all_its_calls_in_the_interval():
     ],
     ids=["fewer calls", "less time", "counted since later"],
 )
-def test_a_statement_that_was_evicted_and_came_back_counts_from_nothing(before, now):
+def test_evicted_statement_counts_from_zero(before, now):
     assert slow(judged(counters(now), counters(before))) == FOUND
 
 
-def test_the_same_statement_of_another_role_or_database_is_another_one():
+def test_statements_differ_by_role_and_database():
     others = counts(0, 0, role="batch"), counts(0, 0, database="stock"), counts(0, 0, toplevel=False)
 
     assert [] == slow(judged(counters(FAST, *others), counters(FAST)))
@@ -90,18 +90,18 @@ def test_the_same_statement_of_another_role_or_database_is_another_one():
 
 
 @pytest.mark.parametrize("changed", [{"system": "8"}, {"reset": RESET + 1}])
-def test_another_cluster_or_a_reset_is_a_first_sample(changed):
+def test_another_cluster_or_reset_is_a_first_sample(changed):
     assert ProblemKind.FIRST_SAMPLE == missing(lambda: judged(counters(SLOW, **changed), counters(FAST))).kind
 
 
-def test_a_restart_begins_anew_where_nobody_knows_of_resets():
+def test_restart_is_a_first_sample_without_reset_times():
     old = {"reset": None, "evictions": None}
     now, before = counters(SLOW, **old, started=RESET + 60), counters(FAST, **old)
 
     assert ProblemKind.FIRST_SAMPLE == missing(lambda: judged(now, before)).kind
 
 
-def test_utility_statements_are_left_out_but_take_their_share():
+def test_utility_statements_count_only_in_the_total():
     utility = StatementText(database="shop", queryid=2, utility=True, text="")
     limits = {"mean": {"P2": "1s"}, "share": {"P2": "50%"}}
 
@@ -113,7 +113,7 @@ def test_utility_statements_are_left_out_but_take_their_share():
     assert ("statement 1 of app in shop", 10) == (share.subject, share.value)
 
 
-def test_what_a_function_executed_is_not_counted_twice():
+def test_time_inside_functions_counts_once():
     nested = counts(100, 30, 2, toplevel=False)
     (time,) = (
         one for one in judged(counters(counts(1, 30), nested), counters()).measurements if one.name == "execution time"
@@ -122,26 +122,26 @@ def test_what_a_function_executed_is_not_counted_twice():
     assert 30 == time.value
 
 
-def test_more_statements_than_were_read_are_missing_where_one_may_be_slow():
-    assert "3 more statements are counted than were read, and may be over a limit" == (
+def test_unread_statements_are_unknown_if_possibly_slow():
+    assert "3 statements not read, and possibly beyond a limit" == (
         missing(lambda: judged(counters(counts(100, 101), found=4), counters())).text
     )
 
 
-def test_more_statements_than_were_read_are_well_where_none_can_be_slow():
+def test_unread_statements_pass_if_none_can_be_slow():
     assert [] == slow(judged(counters(counts(1000, 99), found=4), counters()))
 
 
-def test_what_the_earlier_sample_had_no_room_for_is_missing_where_it_may_be_slow():
+def test_statement_missing_in_earlier_sample_is_unknown():
     cut = counters(FAST, found=2)
 
-    assert "1 statements were left out of the earlier sample, and may be over a limit" == (
+    assert "1 statement not in the earlier sample, and possibly beyond a limit" == (
         missing(lambda: judged(counters(FAST, counts(500, 250, 2)), cut)).text
     )
     assert [] == slow(judged(counters(FAST, counts(500, 50, 2)), cut))
 
 
-def test_what_is_found_stands_beside_what_is_missing():
+def test_violations_are_reported_with_unknown_statements():
     expectation = expect(PostgresQueries, TARGET, mean={"P2": "1s"})
     kept = Findings(expectation)
 
@@ -155,29 +155,29 @@ def test_what_is_found_stands_beside_what_is_missing():
     assert FOUND == slow(kept)
 
 
-def test_an_idle_server_is_not_held_to_shares():
+def test_idle_server_is_not_judged_by_share():
     assert [] == slow(judged(counters(counts(1, 9)), counters(), share={"P2": "50%"}))
 
 
-def test_evictions_are_those_of_the_interval():
+def test_evictions_count_in_the_interval():
     assert [] == slow(judged(counters(evictions=7), counters(evictions=7), evictions={"P3": 0}))
     assert 1 == len(judged(counters(evictions=8), counters(evictions=7), evictions={"P3": 0}).violations)
 
 
-def test_evictions_that_nobody_counts_are_missing():
+def test_uncounted_evictions_are_unknown():
     old = counters(evictions=None)
 
-    assert "pg_stat_statements 1.9 and later" in missing(lambda: judged(old, old, evictions={"P3": 0})).text
+    assert "pg_stat_statements 1.9 or later" in missing(lambda: judged(old, old, evictions={"P3": 0})).text
 
 
-def test_the_load_of_a_lifetime_without_a_beginning_is_missing():
+def test_load_of_a_lifetime_without_start_is_unknown():
     old = counters(FAST, reset=None)
     lifetime = {"load": {"P3": 1.0}, "first_sample": "lifetime"}
 
-    assert "since when pg_stat_statements counts is not known" in missing(lambda: judged(old, **lifetime)).text
+    assert "the start of pg_stat_statements' counters is unknown" in missing(lambda: judged(old, **lifetime)).text
 
 
-def test_a_plan_is_suggested_where_the_server_can_make_one():
+def test_plan_is_suggested_where_supported():
     text = StatementText(database="shop", queryid=1, utility=False, text="SELECT $1")
     (new,) = judged(counters(SLOW), counters(FAST), [text]).violations
     (old,) = judged(counters(SLOW, server_version=150004), counters(FAST), [text]).violations
@@ -188,7 +188,7 @@ def test_a_plan_is_suggested_where_the_server_can_make_one():
     assert old.remediation.commands == odd.remediation.commands == commands_of(SHOW_STATEMENT)
 
 
-def test_a_statement_without_a_text_is_told_without_it():
+def test_statement_without_text_is_reported():
     (finding,) = judged(counters(SLOW), counters(FAST)).violations
 
-    assert ("its text is not known", "100 calls over 5m, 4m10s in all, 100% of all") == finding.evidence
+    assert ("text unknown", "100 calls over 5m, 4m10s, 100% of all time") == finding.evidence

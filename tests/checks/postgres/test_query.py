@@ -1,4 +1,4 @@
-"""`postgres.query` on real servers: what a SELECT yields, what it must not do, and what never leaves the server."""
+"""`postgres.query` on real servers: results of a SELECT, forbidden actions, and values that stay on the server."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from checks.postgres.test_query import test_the_statement_yields_what_it_should as check
+from checks.postgres.test_query import test_result_is_within_its_limits as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import CouldNotObserve, ProbeError, ProblemKind
@@ -48,7 +48,7 @@ def _jobs(server: PostgreSQL) -> Iterator[psycopg.Connection[Any]]:
 # -- one number ------------------------------------------------------------------------------------------------------
 
 
-def test_a_number_within_its_limits_passes_and_is_measured(judged):
+def test_number_within_limits_passes_and_is_measured(judged):
     findings = judged(FAILED, at_most={"P3": 3}, unit="jobs")
 
     assert [] == findings.violations
@@ -57,21 +57,21 @@ def test_a_number_within_its_limits_passes_and_is_measured(judged):
     ] == findings.measurements
 
 
-def test_a_number_over_its_limit_is_found_at_the_severity_of_the_step(judged):
+def test_number_beyond_limit_has_the_severity_of_its_step(judged):
     (finding,) = judged(FAILED).violations
 
     assert (Severity.P1, DATABASE) == (finding.severity, finding.subject)
-    assert ("failed 3", "at most 2") == (finding.observed, finding.expected)
+    assert ("failed 3", "<= 2") == (finding.observed, finding.expected)
 
 
-def test_a_number_may_be_too_small(judged):
+def test_too_small_number_is_violated(judged):
     (finding,) = judged("SELECT count(*) FROM jobs WHERE state = 'done'", at_least={"P2": 2}).violations
 
-    assert (Severity.P2, "count 1", "at least 2") == (finding.severity, finding.observed, finding.expected)
+    assert (Severity.P2, "count 1", ">= 2") == (finding.severity, finding.observed, finding.expected)
 
 
 @pytest.mark.parametrize("number", ["3::int2", "3", "3::int8", "3.0::float4", "3.0::float8", "3.00::numeric", "3e0"])
-def test_every_type_of_number_is_one(judged, number):
+def test_every_numeric_type_is_judged(judged, number):
     assert [3.0] == [one.value for one in judged(f"SELECT {number}", at_most={"P3": 5}).measurements]
 
 
@@ -86,7 +86,7 @@ def test_every_type_of_number_is_one(judged, number):
         "/* ; */ SELECT 3;",
     ],
 )
-def test_every_way_to_select_is_one(judged, jobs, sql):
+def test_every_kind_of_select_is_accepted(judged, jobs, sql):
     jobs.execute("CREATE VIEW only_number AS SELECT 3 AS number")
     jobs.execute("GRANT SELECT ON only_number TO opscheck")
     try:
@@ -98,18 +98,18 @@ def test_every_way_to_select_is_one(judged, jobs, sql):
 @pytest.mark.parametrize(
     ("sql", "why", "advice"),
     [
-        ("SELECT max(id) FROM jobs WHERE state = 'new'", "sql yields NULL in", "coalesce"),
-        ("SELECT id FROM jobs WHERE state = 'new'", "sql yields no row in", "count"),
-        ("SELECT id FROM jobs", "sql yields several rows in", "rows_at_most"),
-        ("SELECT 'NaN'::float8", "sql yields NaN in", "finite"),
-        ("SELECT 'Infinity'::float8", "sql yields Infinity in", "finite"),
-        ("SELECT id, name FROM jobs", "sql yields 2 columns, id, name, where one number", "one column"),
-        ("SELECT name FROM jobs", "sql yields name of type text, and no number", "cast"),
-        ("SELECT interval '1 hour' AS age", "sql yields age of type interval, and no number", "extract(epoch"),
-        ("SELECT true AS well", "sql yields well of type boolean, and no number", "cast"),
+        ("SELECT max(id) FROM jobs WHERE state = 'new'", "sql returns NULL instead", "coalesce"),
+        ("SELECT id FROM jobs WHERE state = 'new'", "sql returns no row instead", "count"),
+        ("SELECT id FROM jobs", "sql returns several rows instead", "rows_at_most"),
+        ("SELECT 'NaN'::float8", "sql returns NaN instead", "finite"),
+        ("SELECT 'Infinity'::float8", "sql returns Infinity instead", "finite"),
+        ("SELECT id, name FROM jobs", "sql returns 2 columns (id, name) instead of one number", "one column"),
+        ("SELECT name FROM jobs", "sql returns name of type text instead of a number", "cast"),
+        ("SELECT interval '1 hour' AS age", "sql returns age of type interval instead of a number", "extract(epoch"),
+        ("SELECT true AS well", "sql returns well of type boolean instead of a number", "cast"),
     ],
 )
-def test_what_is_no_number_is_missing_with_the_reason(judged, sql, why, advice):
+def test_result_that_is_not_a_number_is_unknown(judged, sql, why, advice):
     problem = missing(lambda: judged(sql))
 
     assert ProblemKind.UNSUPPORTED == problem.kind
@@ -120,29 +120,29 @@ def test_what_is_no_number_is_missing_with_the_reason(judged, sql, why, advice):
 # -- rows ------------------------------------------------------------------------------------------------------------
 
 
-def test_rows_are_counted_against_their_limits(judged):
+def test_rows_are_judged_by_their_limits(judged):
     (finding,) = judged("SELECT * FROM jobs", rows_at_most={"P3": 2, "P2": 3}).violations
 
-    assert (Severity.P2, "rows 4", "at most 3") == (finding.severity, finding.observed, finding.expected)
+    assert (Severity.P2, "rows 4", "<= 3") == (finding.severity, finding.observed, finding.expected)
     assert [] == judged("SELECT * FROM jobs", rows_at_most={"P3": 4}, rows_at_least={"P3": 4}).violations
     assert [Severity.P1] == [one.severity for one in judged("TABLE jobs", rows_at_least={"P1": 5}).violations]
 
 
-def test_more_rows_than_are_counted_are_told_as_more(judged):
+def test_uncounted_rows_are_reported_as_more(judged):
     sql = "SELECT * FROM generate_series(1, 1000000)"
     (finding,) = judged(sql, rows_at_most={"P3": 5}, max_rows=10).violations
 
     assert "rows 11 (more than 10 rows)" == finding.observed
 
 
-def test_no_row_is_what_is_expected(judged):
+def test_empty_result_passes(judged):
     findings = judged("SELECT id FROM jobs WHERE state = 'lost'", empty=True)
 
     assert [] == findings.violations
     assert [Measurement(name="rows", value=0, limit=0, margin=0, subject=DATABASE)] == findings.measurements
 
 
-def test_rows_where_none_should_be_are_one_finding_without_any_value(judged):
+def test_unexpected_rows_are_one_finding_without_values(judged):
     (finding,) = judged("SELECT * FROM jobs WHERE state = 'failed'", empty=True).violations
 
     assert (Severity.P2, DATABASE, "3 rows", "no row") == (
@@ -155,14 +155,14 @@ def test_rows_where_none_should_be_are_one_finding_without_any_value(judged):
     assert "hunter2" not in str(finding)
 
 
-def test_values_are_shown_of_the_columns_that_the_policy_names_alone(judged):
+def test_only_named_columns_are_shown(judged):
     sql = "SELECT * FROM jobs WHERE state = 'failed' ORDER BY id"
     (finding,) = judged(sql, empty=True, columns=["id", "name"]).violations
 
     assert ("id 2, name mail", "id 3, name pay", "id 4, name pay") == finding.evidence
 
 
-def test_each_row_is_a_finding_under_the_name_in_its_subject(judged):
+def test_each_row_is_a_finding_with_its_subject(judged):
     sql = "SELECT id, 'job ' || id AS job, nullif(name, 'pay') AS name FROM jobs WHERE state = 'failed' ORDER BY id"
     first, second, _ = judged(sql, empty=True, subject="job", columns=["name"]).violations
 
@@ -172,46 +172,46 @@ def test_each_row_is_a_finding_under_the_name_in_its_subject(judged):
     assert "job 2" == first.facts["row"]
 
 
-def test_many_rows_are_not_as_many_findings(judged):
+def test_number_of_findings_is_limited(judged):
     findings = judged("SELECT n FROM generate_series(1, 500) n", empty=True, subject="n", max_rows=100).violations
 
     assert 21 == len(findings)
     assert (DATABASE, "more than 80 more rows") == (findings[-1].subject, findings[-1].observed)
 
 
-def test_rows_beyond_those_that_are_counted_are_not_forgotten(judged):
+def test_rows_beyond_max_rows_are_reported(judged):
     sql = "SELECT n FROM generate_series(1, 500) n"
 
     assert ["1", "2", DATABASE] == [one.subject for one in judged(sql, empty=True, subject="n", max_rows=2).violations]
 
 
-def test_a_huge_value_stays_on_the_server(judged):
+def test_huge_value_stays_on_the_server(judged):
     sql = "SELECT repeat('x', 100000000) AS huge"
     (finding,) = judged(sql, empty=True, columns=["huge"]).violations
 
     assert (f"huge {'x' * 200}",) == finding.evidence
 
 
-def test_a_column_that_is_not_there_is_missing(judged):
+def test_missing_column_is_unknown(judged):
     problem = missing(lambda: judged("SELECT id, name FROM jobs", empty=True, subject="nmae"))
 
-    assert ("sql yields no column called nmae", "its columns are id, name") == (problem.text, problem.advice)
+    assert ("sql returns no column named nmae", "its columns: id, name") == (problem.text, problem.advice)
 
 
-def test_a_column_that_is_there_twice_is_missing(judged):
+def test_duplicate_column_is_unknown(judged):
     problem = missing(lambda: judged("SELECT id, id FROM jobs", empty=True, columns=["id"]))
 
-    assert "sql yields several columns called id" == problem.text
+    assert "sql returns several columns named id" == problem.text
 
 
-def test_two_columns_of_one_name_are_rows_like_any_other(judged):
+def test_rows_with_duplicate_columns_are_counted(judged):
     assert 1 == len(judged("SELECT 1, 2, 3", empty=True).violations)
 
 
 # -- databases -------------------------------------------------------------------------------------------------------
 
 
-def test_each_database_is_asked_and_one_that_cannot_answer_hides_no_other(server, judged):
+def test_failing_database_does_not_hide_others(server, judged):
     sql = "SELECT count(*) FROM pg_class WHERE relname = 'jobs'"
     findings = judged(sql, databases=["postgres", "integration_db"], at_most={"P3": 0})
 
@@ -226,26 +226,26 @@ def test_each_database_is_asked_and_one_that_cannot_answer_hides_no_other(server
 
     target = PostgresTarget(kind="postgres", dsn=server.dsn())
     fields = {"sql": "SELECT max(c.oid)::int8 FROM pg_class c WHERE relname = 'jobs'", "at_most": {"P3": 0}}
-    with pytest.raises(CouldNotObserve, match="NULL in database postgres"):
+    with pytest.raises(CouldNotObserve, match="NULL instead of one number in database postgres"):
         look(keep, PostgresQuery, target, databases=["postgres", "integration_db"], **fields)
     assert [DATABASE] == [one.subject for one in kept[0].violations]
 
 
-# -- what must not happen --------------------------------------------------------------------------------------------
+# -- forbidden actions -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("sql", "why"),
     [
-        ("SELECT 1) AS q; DELETE FROM jobs --", "one statement alone"),
-        ("SELECT 1; DROP TABLE jobs", "one statement alone"),
+        ("SELECT 1) AS q; DELETE FROM jobs --", "one statement, with nothing after"),
+        ("SELECT 1; DROP TABLE jobs", "one statement, with nothing after"),
         ("DELETE FROM jobs", "begins with SELECT"),
         ("SELECT $1", "without parameters"),
         ("SELECT pg_switch_wal()", "`pg_switch_wal` acts"),
         ("SELECT PG_Terminate_Backend (1)", "`PG_Terminate_Backend` acts"),
     ],
 )
-def test_what_is_no_select_is_refused_with_the_policy(judged, sql, why):
+def test_statement_other_than_select_is_rejected(judged, sql, why):
     with pytest.raises(ValueError, match=why.replace("(", r"\(")):
         judged(sql)
 
@@ -261,14 +261,14 @@ def test_what_is_no_select_is_refused_with_the_policy(judged, sql, why):
         ("SELECT\n  count(*) FROM\n  jbos", "at line 3, column 3"),
     ],
 )
-def test_what_the_server_refuses_is_missing_with_its_words_and_the_place(judged, jobs, sql, why):
+def test_server_error_is_unknown_with_its_position(judged, jobs, sql, why):
     text = missing(lambda: judged(sql)).text
 
     assert any(one in text for one in why.split("|")), text
     assert (4,) == jobs.execute("SELECT count(*) FROM jobs").fetchone()
 
 
-def test_a_function_that_writes_is_refused_by_the_server(judged, jobs):
+def test_writing_function_is_refused_by_the_server(judged, jobs):
     jobs.execute(
         "CREATE FUNCTION remove_all() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'DELETE FROM jobs; SELECT 1'"
     )
@@ -279,15 +279,15 @@ def test_a_function_that_writes_is_refused_by_the_server(judged, jobs):
     assert (4,) == jobs.execute("SELECT count(*) FROM jobs").fetchone()
 
 
-def test_an_error_that_quotes_a_row_is_not_quoted(judged):
+def test_error_with_values_is_not_shown(judged):
     problem = missing(lambda: judged("SELECT secret::int FROM jobs"))
 
     assert ProblemKind.UNREADABLE == problem.kind
-    assert problem.text.startswith("sql ends in InvalidTextRepresentation (SQLSTATE 22P02)")
+    assert problem.text.startswith("sql fails with InvalidTextRepresentation (SQLSTATE 22P02)")
     assert "hunter2" not in problem.text
 
 
-def test_a_table_that_opscheck_may_not_read_is_denied_with_the_grant(judged, jobs):
+def test_unreadable_table_is_denied_with_grant(judged, jobs):
     jobs.execute("REVOKE SELECT ON jobs FROM opscheck")
     problem = missing(lambda: judged(FAILED))
 
@@ -295,26 +295,26 @@ def test_a_table_that_opscheck_may_not_read_is_denied_with_the_grant(judged, job
     assert 'GRANT SELECT ON jobs TO "opscheck"' == problem.advice
 
 
-def test_a_statement_that_takes_too_long_is_ended_by_the_server(server):
+def test_slow_statement_is_canceled_by_the_server(server):
     session = open_session(PostgresTarget(kind="postgres", dsn=server.dsn()), 10)
     with closing(session), pytest.raises(ProbeError) as raised:
         session.ask(Select("target", sql="SELECT count(*) FROM generate_series(1, 1000000000)", number=True), 1)
 
     assert ProblemKind.LATE == raised.value.problem.kind
-    assert "the server ended it" in raised.value.problem.text
+    assert "the server canceled the query" in raised.value.problem.text
 
 
-# -- what is suggested -----------------------------------------------------------------------------------------------
+# -- suggested commands ----------------------------------------------------------------------------------------------
 
 
-def test_the_suggested_command_yields_the_same(server, judged):
+def test_suggested_command_returns_the_same_result(server, judged):
     fields = {"sql": "SELECT name\nFROM jobs\nWHERE state = 'done'", "empty": True, "severity": "P2"}
     (finding,) = judged(fields["sql"], empty=True).violations
 
     assert "(1 row)" in type_in(PostgresQuery, finding, server, **fields)[0]
 
 
-def test_a_statement_that_cannot_stand_on_one_line_is_not_suggested(server, judged):
+def test_statement_with_line_comment_is_not_suggested(server, judged):
     fields = {"sql": "SELECT name -- who\nFROM jobs", "empty": True, "severity": "P2"}
     (finding,) = judged(fields["sql"], empty=True).violations
 

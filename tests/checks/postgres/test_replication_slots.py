@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 import pytest
 
-from checks.postgres.test_replication import test_replicas_are_there_and_near as check
+from checks.postgres.test_replication import test_replicas_are_connected_and_current as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.findings import Findings
 from opscheck.core.observation import ProblemKind, Sample
@@ -48,7 +48,7 @@ def violations(server: PostgreSQL, **fields: Any) -> list[Finding]:
 
 @pytest.fixture(name="keeper", scope="module")
 def _keeper(installation) -> Iterator[PostgreSQL]:
-    """A server that keeps at most 16 MiB for its slots, where nobody checkpoints but the test."""
+    """A server that keeps at most 16 MiB for its slots, and checkpoints only for the test."""
     settings = {"max_slot_wal_keep_size": "16MB", "checkpoint_timeout": "1h", "autovacuum": "off"}
     with PostgreSQL(programs=installation, **settings) as server:
         yield server
@@ -68,31 +68,31 @@ def end_segments(server: PostgreSQL, count: int) -> None:
         ask(server, "SELECT pg_switch_wal()")
 
 
-def test_a_slot_that_holds_back_little_passes_and_is_measured(keeper, slot):
+def test_slot_with_little_wal_passes_and_is_measured(keeper, slot):
     findings = judge(keeper, slots=["for*"], slot_retained={"P1": "5GB"}, slot_safe={"P1": "1MB"}, slot_unlimited="P2")
 
     assert [] == findings.violations
-    assert ["slots", "WAL held back", "WAL until lost"] == [one.name for one in findings.measurements]
+    assert ["slots", "WAL retained", "WAL until lost"] == [one.name for one in findings.measurements]
 
 
-def test_wal_that_a_slot_holds_back_is_graded(keeper, slot):
+def test_retained_wal_is_graded(keeper, slot):
     end_segments(keeper, 1)
     (finding,) = violations(keeper, slot_retained={"P2": "100KB", "P1": "5GB"})
 
-    assert (Severity.P2, "slot forgotten", "at most 100KB") == (finding.severity, finding.subject, finding.expected)
-    assert finding.observed.startswith("WAL held back ")
+    assert (Severity.P2, "slot forgotten", "<= 100KB") == (finding.severity, finding.subject, finding.expected)
+    assert finding.observed.startswith("WAL retained ")
     assert "physical, inactive, " in finding.observed
     assert {"slot": "forgotten"} == finding.facts
     assert finding.remediation.commands == commands_of(SHOW_SLOT, DROP_SLOT)
 
 
-def test_a_safe_wal_size_of_zero_is_the_worst_and_is_not_skipped(keeper, slot):
+def test_safe_wal_size_of_zero_is_the_worst(keeper, slot):
     end_segments(keeper, 3)
     (size,) = ask(keeper, "SELECT safe_wal_size FROM pg_replication_slots")
     unreserved, safe = violations(keeper, slot_safe={"P2": "1GB", "P0": "1MB"})
 
     assert size <= 0
-    assert (Severity.P0, "slot forgotten", "at least 1MB") == (safe.severity, safe.subject, safe.expected)
+    assert (Severity.P0, "slot forgotten", ">= 1MB") == (safe.severity, safe.subject, safe.expected)
     assert safe.observed.startswith("WAL until lost ")
     assert (Severity.P2, "slot forgotten", "reserved") == (
         unreserved.severity,
@@ -102,7 +102,7 @@ def test_a_safe_wal_size_of_zero_is_the_worst_and_is_not_skipped(keeper, slot):
     assert "wal_status is unreserved: the next checkpoint may remove its WAL" == unreserved.observed
 
 
-def test_a_slot_that_is_lost_is_found_at_the_worst_severity(keeper, slot):
+def test_lost_slot_has_the_worst_severity(keeper, slot):
     end_segments(keeper, 3)
     with psycopg.connect(keeper.dsn("postgres"), autocommit=True) as connection:
         connection.execute("CHECKPOINT")
@@ -114,26 +114,26 @@ def test_a_slot_that_is_lost_is_found_at_the_worst_severity(keeper, slot):
     assert finding.remediation.commands == commands_of(DROP_LOST_SLOT)
 
 
-def test_a_slot_that_should_be_there_and_is_not(keeper, slot):
+def test_missing_slot_is_violated(keeper, slot):
     (finding,) = violations(keeper, slots=["forgotten", "standby_*"], severity="P1")
 
-    assert (Severity.P1, "slot standby_*", "not there") == (finding.severity, finding.subject, finding.observed)
+    assert (Severity.P1, "slot standby_*", "does not exist") == (finding.severity, finding.subject, finding.observed)
 
 
-def test_slots_without_a_limit_are_found_at_the_severity_of_the_policy(own_server):
+def test_unlimited_slots_have_the_severity_of_the_policy(own_server):
     assert [] == violations(own_server, slot_unlimited="P2", severity="P1")
 
     ask(own_server, "SELECT pg_create_physical_replication_slot('spare')")
     (finding,) = violations(own_server, slot_unlimited="P2", severity="P1", slot_retained={"P1": "40GB"})
 
     assert Severity.P2 == finding.severity
-    assert "max_slot_wal_keep_size is -1: slots hold back WAL until the disk is full" == finding.observed
+    assert "max_slot_wal_keep_size is -1: slots retain WAL until the disk is full" == finding.observed
     assert ("spare: physical, inactive",) == finding.evidence
     assert {"keep_size": "38146MB"} == finding.facts
     assert finding.remediation.commands == commands_of(SET_KEEP_SIZE)
 
 
-def test_a_slot_that_was_never_used_keeps_nothing(own_server):
+def test_unused_slot_retains_nothing(own_server):
     ask(own_server, "SELECT pg_create_physical_replication_slot('spare')")
     assert (None,) == ask(own_server, "SELECT restart_lsn FROM pg_replication_slots")
 
@@ -143,10 +143,10 @@ def test_a_slot_that_was_never_used_keeps_nothing(own_server):
     assert ["slots"] == [one.name for one in findings.measurements]
 
 
-# -- For how long it has had no consumer -----------------------------------------------------------------------------
+# -- inactive slots --------------------------------------------------------------------------------------------------
 
 
-def test_an_inactive_slot_is_graded_by_the_servers_own_word(keeper, slot):
+def test_inactive_slot_is_graded_by_the_server(keeper, slot):
     if keeper.major < TELLS_SINCE:  # that has none
         problem = missing(lambda: judge(keeper))
         assert ProblemKind.FIRST_SAMPLE == problem.kind
@@ -154,7 +154,7 @@ def test_an_inactive_slot_is_graded_by_the_servers_own_word(keeper, slot):
         return
     (finding,) = violations(keeper, slot_inactive={"P2": "0s", "P1": "1h"})
 
-    assert (Severity.P2, "slot forgotten", "at most 0s") == (finding.severity, finding.subject, finding.expected)
+    assert (Severity.P2, "slot forgotten", "<= 0s") == (finding.severity, finding.subject, finding.expected)
     assert finding.observed.startswith("inactive for ")
     assert finding.since is not None
     assert datetime.now(UTC) - finding.since < timedelta(minutes=5)
@@ -162,24 +162,24 @@ def test_an_inactive_slot_is_graded_by_the_servers_own_word(keeper, slot):
     assert finding.remediation.commands == commands_of(SHOW_SLOT, DROP_SLOT)
 
 
-def test_an_inactive_slot_is_graded_by_what_earlier_runs_saw(keeper, slot):
+def test_inactive_slot_is_graded_by_earlier_runs(keeper, slot):
     with closing(open_session(target(keeper), 10)) as session:
         now = session.ask(KEPT, 5)
     before = msgspec.structs.replace(now, taken_at=now.taken_at - timedelta(minutes=90))
     found = violations(keeper, earlier={KEPT: [Sample(taken_at=before.taken_at, answer=before)]}, **CATALOGUE)
 
-    if keeper.major >= TELLS_SINCE:  # its own word goes before what was seen: a moment
+    if keeper.major >= TELLS_SINCE:  # the server's time overrides the samples: a moment
         assert [] == found
         return
     (finding,) = found
-    assert (Severity.P1, "slot forgotten", "at most 1h") == (finding.severity, finding.subject, finding.expected)
+    assert (Severity.P1, "slot forgotten", "<= 1h") == (finding.severity, finding.subject, finding.expected)
     assert finding.observed.startswith("inactive for 1h30m")
 
 
 # -- Used slots, and those of a standby ------------------------------------------------------------------------------
 
 
-def test_slots_in_use_pass_and_a_standby_counts_by_what_it_received(installation):
+def test_active_slots_pass_and_standby_uses_received_wal(installation):
     with replication(installation, slots=True) as pair:
         write(pair.primary, 2)
         pair.wait_until_replayed()
@@ -193,14 +193,14 @@ def test_slots_in_use_pass_and_a_standby_counts_by_what_it_received(installation
 
         assert [] == violations(pair.primary, slot_inactive={"P1": "0s"}, slot_retained={"P1": "100MB"})
         assert [] == own.violations
-        assert ["WAL held back"] == [one.name for one in own.measurements if one.subject == "slot cascade"]
+        assert ["WAL retained"] == [one.name for one in own.measurements if one.subject == "slot cascade"]
 
 
-def test_any_role_may_ask_for_slots(keeper, slot):
+def test_any_role_may_read_slots(keeper, slot):
     assert [] == judge(keeper, "app", slot_retained={"P1": "5GB"}).violations
 
 
-def test_the_suggested_commands_run(own_server):
+def test_suggested_commands_run(own_server):
     ask(own_server, "SELECT pg_create_physical_replication_slot('forgotten', true)")
     unlimited, kept = violations(own_server, slot_unlimited="P2", slot_retained={"P1": "0B"})
     limited = type_in(PostgresReplication, unlimited, own_server, **CATALOGUE)

@@ -1,4 +1,4 @@
-"""What slots tell, without a server."""
+"""The evaluation of slots, without a server."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from checks.postgres.test_replication import described, keep_size, lost
-from checks.postgres.test_replication import test_replicas_are_there_and_near as check
+from checks.postgres.test_replication import test_replicas_are_connected_and_current as check
 from opscheck import PostgresTarget, Severity
 from opscheck.core.observation import CouldNotObserve, Sample
 from opscheck.systems.postgres.replication import PostgresReplication, ReadSlots, Slot, Slots
@@ -51,14 +51,14 @@ def found(*there: Slot, earlier: list[Sample[Slots]] | None = None, **fields: An
 
 
 @pytest.mark.parametrize("safe", [0, -16777216])
-def test_a_safe_wal_size_of_nothing_is_a_number_like_any_other(safe):
+def test_safe_wal_size_of_zero_is_judged(safe):
     ((severity, observed),) = found(slot(safe_bytes=safe), slot_safe={"P2": "1GB", "P0": "100MB"})
 
     assert Severity.P0 == severity
     assert observed.startswith("WAL until lost ")
 
 
-def test_a_server_without_slots_keeps_nothing():
+def test_server_without_slots_passes():
     assert [] == found(slot_retained={"P1": "5GB"}, slot_unlimited="P2", **INACTIVE)
 
 
@@ -73,18 +73,18 @@ def test_a_server_without_slots_keeps_nothing():
         ({"invalid": "conflict"}, "the slot is invalid: conflict"),
     ],
 )
-def test_how_a_slot_was_lost(changed, how):
+def test_lost_slot_has_its_reason(changed, how):
     assert how == lost(slot(**changed))
 
 
-def test_a_slot_that_is_lost_is_judged_by_nothing_else():
+def test_lost_slot_has_one_finding():
     gone = slot(wal_status="lost", retained_bytes=10**12, safe_bytes=0)
     judged = found(gone, slot_retained={"P2": "5GB", "P0": "20GB"}, slot_safe={"P1": "1GB"})
 
     assert [(Severity.P0, "its WAL is gone: wal_status is lost")] == judged
 
 
-def test_a_slot_that_may_be_lost_soon():
+def test_unreserved_slot_has_the_first_severity():
     judged = [found(slot(wal_status=status), slot_safe={"P1": "1GB"}) for status in ("extended", "unreserved")]
 
     assert [[], [(Severity.P1, "wal_status is unreserved: the next checkpoint may remove its WAL")]] == judged
@@ -102,7 +102,7 @@ def test_a_slot_that_may_be_lost_soon():
         pytest.param([seen(20, slot(active=True)), seen(11, slot())], ["inactive for 11m"], id="some time ago"),
     ],
 )
-def test_before_17_a_slot_is_inactive_for_as_long_as_it_was_seen_so(earlier, observed):
+def test_inactivity_before_17_comes_from_earlier_runs(earlier, observed):
     judged = [text for _, text in found(slot(), earlier=earlier, **INACTIVE)]
 
     assert observed == [text.partition(" (")[0] for text in judged]
@@ -113,18 +113,18 @@ def test_before_17_a_slot_is_inactive_for_as_long_as_it_was_seen_so(earlier, obs
     [
         pytest.param(None, "no earlier run saw it.* from 17 on: no state file is kept", id="no state file"),
         pytest.param([], "no earlier run saw it", id="the first run"),
-        pytest.param([seen(9, slot())], "seen so for 9m", id="not for long"),
-        pytest.param([seen(11, slot())], "seen so for 11m", id="long, perhaps longer"),
-        pytest.param([seen(20, slot(active=True)), seen(9, slot())], "seen so for 9m", id="between two limits"),
+        pytest.param([seen(9, slot())], "for at least 9m", id="not for long"),
+        pytest.param([seen(11, slot())], "for at least 11m", id="long, perhaps longer"),
+        pytest.param([seen(20, slot(active=True)), seen(9, slot())], "for at least 9m", id="between two limits"),
         pytest.param([seen(61, slot(), epoch="7/2")], "no earlier run saw it", id="another timeline"),
     ],
 )
-def test_before_17_what_was_not_seen_is_unknown(earlier, why):
+def test_inactivity_before_17_without_samples_is_unknown(earlier, why):
     with pytest.raises(CouldNotObserve, match=f"slot standby_1 is inactive, .*{why}"):
         found(slot(), earlier=earlier, **INACTIVE)
 
 
-def test_one_unknown_slot_hides_no_other():
+def test_unknown_slot_does_not_hide_others():
     expectation = expect(PostgresReplication, TARGET, **INACTIVE, slot_retained={"P1": "5GB"})
     observed = []
 
@@ -140,11 +140,11 @@ def test_one_unknown_slot_hides_no_other():
 
 
 @pytest.mark.parametrize("changed", [{"active": True}, {"synced": True}])
-def test_a_slot_in_use_and_a_copy_on_a_standby_are_not_inactive(changed):
+def test_active_and_synced_slots_are_not_inactive(changed):
     assert [] == found(slot(**changed), **INACTIVE)
 
 
-def test_from_17_on_the_server_tells():
+def test_inactivity_from_17_on_comes_from_the_server():
     since = NOON.astimezone(UTC) - timedelta(minutes=30)
 
     assert [(Severity.P2, "inactive for 30m (physical, inactive, reserved)")] == found(
@@ -152,6 +152,6 @@ def test_from_17_on_the_server_tells():
     )
 
 
-def test_the_suggested_size_is_the_worst_limit():
+def test_suggested_size_is_the_last_limit():
     assert "19073MB" == keep_size(expect(PostgresReplication, TARGET, slot_retained={"P1": "5GB", "P0": "20GB"}))
     assert "19073MB" == keep_size(expect(PostgresReplication, TARGET, slot_unlimited="P2", severity="P2"))

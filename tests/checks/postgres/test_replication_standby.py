@@ -1,4 +1,4 @@
-"""What a standby tells of itself, without a server."""
+"""The evaluation of a standby, without a server."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def judged(receiver: Receiver | None, where: Replay, **fields: Any) -> str | Non
 
 
 def only(findings: Findings, *, found: bool) -> str | None:
-    """What was found; nothing where `found` says so."""
+    """The finding; None where `found` is None."""
     observed = [one.observed for one in findings.violations]
     assert found == bool(observed)
     return observed[0] if observed else None
@@ -66,19 +66,19 @@ def only(findings: Findings, *, found: bool) -> str | None:
     ("line", "where", "observed"),
     [
         pytest.param(receiver(), replay(), None, id="streams"),
-        pytest.param(None, replay(), "no WAL receiver: it is cut off from its primary", id="disconnected"),
+        pytest.param(None, replay(), "no WAL receiver: disconnected from its primary", id="disconnected"),
         pytest.param(
-            None, replay(received=None), "no WAL receiver: it is cut off from its primary", id="never connected"
+            None, replay(received=None), "no WAL receiver: disconnected from its primary", id="never connected"
         ),
         pytest.param(
-            None, replay(follows=False), "no WAL receiver: it is cut off from its primary", id="told to forget it"
+            None, replay(follows=False), "no WAL receiver: disconnected from its primary", id="told to forget it"
         ),
         pytest.param(receiver(status="waiting"), replay(), "the WAL receiver is waiting", id="waits"),
-        pytest.param(receiver(silent_s=61.0), replay(), "nothing was received for 1m1s", id="silent"),
+        pytest.param(receiver(silent_s=61.0), replay(), "nothing received for 1m1s", id="silent"),
         pytest.param(receiver(silent_s=61.0), replay(receiver_timeout_s=300.0), None, id="a patient one"),
     ],
 )
-def test_what_cuts_a_standby_off(line, where, observed):
+def test_disconnected_standby_is_violated(line, where, observed):
     assert observed == judged(line, where)
 
 
@@ -90,15 +90,15 @@ def test_what_cuts_a_standby_off(line, where, observed):
         pytest.param(
             receiver(silent_s=61.0), replay(receiver_timeout_s=0.0), "wal_receiver_timeout is 0", id="no time-out"
         ),
-        pytest.param(receiver(silent_s=None), replay(), "does not tell when it last heard", id="nothing heard"),
+        pytest.param(receiver(silent_s=None), replay(), "does not report its last message", id="nothing heard"),
     ],
 )
-def test_where_nobody_can_tell(line, where, why):
+def test_standby_without_evidence_is_unknown(line, where, why):
     with pytest.raises(CouldNotObserve, match=why):
         judged(line, where)
 
 
-def test_the_policy_says_how_long_a_sender_may_be_silent():
+def test_silence_limit_comes_from_the_policy():
     assert judged(receiver(silent_s=11.0), replay(receiver_timeout_s=0.0), silence="10s") is not None
     assert judged(receiver(silent_s=200.0), replay(), silence="5m") is None
 
@@ -111,7 +111,7 @@ def test_log_shipping_needs_no_receiver():
     ("state", "observed"),
     [("not paused", None), ("paused", "replay is paused"), ("pause requested", "pause requested")],
 )
-def test_a_pause_is_found_once_it_is_asked_for(state, observed):
+def test_requested_pause_is_violated(state, observed):
     findings = Findings(expectation())
 
     assert observed == only(findings, found=report_pause(replay(pause=state), findings))
@@ -127,12 +127,12 @@ def test_a_pause_is_found_once_it_is_asked_for(state, observed):
         pytest.param({}, {"log_shipping": True}, 7200, id="log shipping"),
     ],
 )
-def test_the_lag_of_a_standby(changed, fields, seconds):
+def test_lag_of_a_standby_is_judged(changed, fields, seconds):
     assert seconds == replay_lag(expectation(**fields), replay(**changed))
 
 
-def test_a_standby_that_is_behind_and_has_replayed_no_transaction_is_unknown():
-    with pytest.raises(CouldNotObserve, match="no transaction has been replayed since the standby started"):
+def test_lag_without_replayed_transaction_is_unknown():
+    with pytest.raises(CouldNotObserve, match="no transaction replayed since the standby started"):
         replay_lag(expectation(), replay(caught_up_s=None, replayed_age_s=None))
 
 
@@ -145,7 +145,7 @@ def test_a_standby_that_is_behind_and_has_replayed_no_transaction_is_unknown():
         pytest.param(receiver(sent_bytes=None), {"unreplayed_bytes": 100}, 100, id="its sender told nothing"),
     ],
 )
-def test_what_a_standby_has_not_replayed(line, changed, size):
+def test_unreplayed_bytes_of_a_standby_are_judged(line, changed, size):
     where = replay(**changed)
 
     assert size == unreplayed_bytes(expectation(), standby(line, where), where)
@@ -154,14 +154,14 @@ def test_what_a_standby_has_not_replayed(line, changed, size):
 def test_bytes_are_unknown_without_a_receiver():
     where = replay(received=None, unreplayed_bytes=None)
 
-    with pytest.raises(CouldNotObserve, match="without a receiver nothing tells how much WAL there is"):
+    with pytest.raises(CouldNotObserve, match="without a WAL receiver the amount of WAL is unknown"):
         unreplayed_bytes(expectation(log_shipping=True), standby(None, where), where)
 
 
-def test_a_delay_that_is_meant_is_told():
+def test_configured_delay_is_reported():
     assert "last transaction 2h ago, recovery_min_apply_delay is 1h" in lag_detail(replay(delay_s=3600.0))
 
 
-def test_an_answer_without_a_replay_proves_nothing():
+def test_answer_without_replay_is_unknown():
     with pytest.raises(CouldNotObserve):
         own_replay(expectation(), standby(STREAMING, None))

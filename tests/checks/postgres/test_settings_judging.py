@@ -1,4 +1,4 @@
-"""What releases, extensions and collations mean for a server, without one."""
+"""The evaluation of releases, extensions and collations, without a server."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from checks.postgres.test_settings import test_the_server_is_set_up_as_it_should_be as check
+from checks.postgres.test_settings import test_server_is_configured_as_required as check
 from opscheck import Findings, PostgresTarget, Severity
 from opscheck.systems.postgres import releases
 from opscheck.systems.postgres.server import NEWEST_KNOWN
@@ -33,7 +33,7 @@ JUST_THEN = datetime(2026, 8, 13, tzinfo=UTC)
 
 @pytest.fixture(name="known", autouse=True)
 def _known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was known on one day, so that these tests outlive it."""
+    """A fixed table of releases, so that these tests do not expire."""
     monkeypatch.setattr(releases, "KNOWN_ON", JUST_THEN.date())
     monkeypatch.setattr(releases, "NEWEST", {13: 23, 14: 24, 17: 11, 18: 6})
 
@@ -59,7 +59,7 @@ def observed(findings: Findings) -> list[str]:
 # -- releases --------------------------------------------------------------------------------------------------------
 
 
-def test_both_tables_know_every_version_that_opscheck_does(monkeypatch):
+def test_release_tables_have_every_supported_version(monkeypatch):
     monkeypatch.undo()
 
     assert set(range(12, NEWEST_KNOWN + 1)) == set(releases.NEWEST) == set(releases.END_OF_LIFE)
@@ -69,14 +69,14 @@ def test_both_tables_know_every_version_that_opscheck_does(monkeypatch):
     ("now", "severity"),
     [("2029-05-01", None), ("2029-06-01", Severity.P3), ("2029-11-08", Severity.P3), ("2029-11-09", Severity.P1)],
 )
-def test_the_end_of_life_comes_nearer(judged, now, severity):
+def test_end_of_life_is_graded_by_the_time_left(judged, now, severity):
     limits = {"end_of_life": {"P3": "180d", "P1": "0d"}, "releases": {17: {"end_of_life": "2029-11-08"}}}
     findings = judged(now=datetime.fromisoformat(f"{now}T12:00:00Z"), **limits)
 
     assert [severity] * bool(severity) == [finding.severity for finding in findings.violations]
 
 
-def test_a_vendor_may_maintain_it_for_longer(judged):
+def test_end_of_life_of_the_policy_overrides(judged):
     late = datetime(2027, 1, 1, tzinfo=UTC)
 
     assert 1 == len(judged(now=late, version=140_024, end_of_life={"P1": "0d"}).violations)
@@ -84,34 +84,34 @@ def test_a_vendor_may_maintain_it_for_longer(judged):
     assert [] == judged(now=late, version=140_024, end_of_life={"P1": "0d"}, releases=longer).violations
 
 
-def test_what_is_known_of_ends_of_life_grows_too_old_to_pass_anything(judged):
+def test_old_table_of_ends_of_life_is_unknown(judged):
     late = JUST_THEN + timedelta(days=731)
 
-    assert "is of 2026-08-13, and too old" in missing(lambda: judged(now=late, end_of_life={"P1": "0d"})).text
+    assert "is from 2026-08-13, too old" in missing(lambda: judged(now=late, end_of_life={"P1": "0d"})).text
     assert 1 == len(judged(now=late, version=130_023, end_of_life={"P1": "0d"}).violations)
 
 
 @pytest.mark.parametrize(
     ("version", "behind"), [(170_011, 0), (170_009, 2), (180_006, 0), (180_004, 1), (180_003, 2), (170_012, 0)]
 )
-def test_minor_releases_are_counted_without_those_that_never_came(judged, version, behind):
+def test_skipped_minor_releases_do_not_count(judged, version, behind):
     number, _ = judged(version=version, minor_releases_behind={"P3": 20}).measurements
 
     assert ("minor releases behind", behind) == (number.name, number.value)
 
 
-def test_a_server_that_is_too_far_behind_is_found(judged):
+def test_too_many_newer_minor_releases_are_violated(judged):
     (finding,) = judged(version=170_006, minor_releases_behind={"P3": 2, "P2": 4}).violations
 
     assert (Severity.P2, "PostgreSQL 17.6") == (finding.severity, finding.subject)
     assert "minor releases behind 5 (the newest known is 17.11)" == finding.observed
 
 
-def test_what_is_known_of_minor_releases_soon_passes_nothing(judged):
+def test_old_table_of_minor_releases_is_unknown(judged):
     late = JUST_THEN + timedelta(days=184)
     problem = missing(lambda: judged(now=late, minor_releases_behind={"P3": 2}))
 
-    assert "what opscheck knows of minor releases is of 2026-08-13, and too old to pass anything" == problem.text
+    assert "opscheck's table of minor releases is from 2026-08-13, too old for a pass" == problem.text
     assert "`newest_minor`" in problem.advice
     assert 1 == len(judged(now=late, version=170_001, minor_releases_behind={"P3": 2}).violations)
     known = {17: {"newest_minor": 13}}
@@ -119,8 +119,8 @@ def test_what_is_known_of_minor_releases_soon_passes_nothing(judged):
 
 
 @pytest.mark.parametrize("fields", [{"end_of_life": {"P1": "0d"}}, {"minor_releases_behind": {"P3": 2}}])
-def test_a_version_that_is_not_known_is_missing(judged, fields):
-    assert "opscheck does not know" in missing(lambda: judged(version=210_000, **fields)).text
+def test_unknown_version_is_unknown(judged, fields):
+    assert "is unknown" in missing(lambda: judged(version=210_000, **fields)).text
 
 
 # -- extensions ------------------------------------------------------------------------------------------------------
@@ -139,13 +139,13 @@ def test_a_version_that_is_not_known_is_missing(judged, fields):
         ("1.0", "any", True),
     ],
 )
-def test_versions_are_compared_by_their_numbers(judged, installed, wanted, well):
+def test_versions_are_compared_by_number(judged, installed, wanted, well):
     there = (Extension(name="postgis", installed=installed, available=installed),)
 
     assert well == (not judged(there=there, extensions={"postgis": wanted}).violations)
 
 
-def test_an_extension_that_could_be_installed_has_its_command(judged):
+def test_available_extension_has_a_command(judged):
     there = (Extension(name="postgis", installed=None, available="3.4"),)
     (finding,) = judged(there=there, extensions={"postgis": "any"}).violations
 
@@ -153,22 +153,22 @@ def test_an_extension_that_could_be_installed_has_its_command(judged):
     assert finding.remediation.commands == commands_of(CREATE_EXTENSION)
 
 
-def test_an_extension_whose_files_are_gone_is_found_and_cannot_be_updated(judged):
+def test_extension_without_files_cannot_be_updated(judged):
     there = (Extension(name="postgis", installed="3.4", available=None),)
     (finding,) = judged(there=there, outdated_extensions=True).violations
 
-    assert ("files of it on the server, which are gone", {}) == (finding.expected, finding.facts)
+    assert ("its files on the server", {}) == (finding.expected, finding.facts)
     assert finding.remediation.commands == ()
 
 
 # -- data ------------------------------------------------------------------------------------------------------------
 
 
-def test_failures_in_what_all_databases_share_count(judged):
+def test_checksum_failures_in_shared_catalogs_count(judged):
     state = {"failures": (ChecksumFailures(database=None, count=2, last=None),)}
     (finding,) = judged(state=state, checksum_failures="P0").violations
 
-    assert (Severity.P0, "what all databases share", "2 checksum failures") == (
+    assert (Severity.P0, "shared catalogs", "2 checksum failures") == (
         finding.severity,
         finding.subject,
         finding.observed,
@@ -179,20 +179,20 @@ def database(name: str, **changed) -> DatabaseState:
     return DatabaseState(**({"name": name, "invalid": False, "collation": "C", "needs_version": False} | changed))
 
 
-def test_a_collation_without_a_version_has_not_changed(judged):
+def test_collation_without_version_passes(judged):
     there = database("template0", recorded=None, actual="2.36"), database("plain"), database("shop", recorded="1")
 
     assert [] == judged(state={"databases": there}, collations=True).violations
 
 
-def test_a_version_that_records_no_collation_of_databases_is_missing(judged):
+def test_unrecorded_database_collation_is_unknown(judged):
     there = (database("shop", collation="en_US.UTF-8", needs_version=True),)
     problem = missing(lambda: judged(version=140_024, state={"databases": there}, collations=True))
 
     assert problem.text.startswith("PostgreSQL 14 does not record the version of the collation en_US.UTF-8 of database")
 
 
-def test_a_database_whose_name_looks_like_a_connection_string_gets_no_command(judged):
+def test_database_named_like_a_dsn_has_no_command(judged):
     there = (database("host=evil", recorded="1", actual="2"),)
     (finding,) = judged(state={"databases": there}, collations=True).violations
 

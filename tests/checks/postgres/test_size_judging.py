@@ -1,4 +1,4 @@
-"""What sizes and sequences mean, without a server."""
+"""The evaluation of sizes and sequences, without a server."""
 
 from datetime import timedelta
 
@@ -46,7 +46,7 @@ def relations(**tables: int) -> Relations:
 
 
 def judged(answers, earlier=None, **fields) -> tuple[Findings, Problem | None]:
-    """What was found, and what could not be looked at beside it."""
+    """The findings, and the first problem."""
     expectation = expect(PostgresSize, TARGET, **fields)
     findings = Findings(expectation)
     try:
@@ -56,16 +56,16 @@ def judged(answers, earlier=None, **fields) -> tuple[Findings, Problem | None]:
     return findings, None
 
 
-def test_what_is_known_of_a_total_is_enough_to_break_it():
+def test_partly_known_total_beyond_the_limit_is_violated():
     answers = {ReadSizes("target", None): sizes(shop=3 * GB, vault=None)}
     findings, problem = judged(answers, total={"P1": "2GB"})
 
     assert [Severity.P1] == [one.severity for one in findings.violations]
     assert problem is not None
-    assert "may not know the size of database vault" in problem.text
+    assert "may not read the size of database vault" in problem.text
 
 
-def test_what_is_known_of_a_total_is_not_enough_to_keep_it():
+def test_partly_known_total_within_the_limit_is_unknown():
     answers = {ReadSizes("target", None): sizes(shop=1 * GB, vault=None)}
     findings, problem = judged(answers, total={"P1": "2GB"})
 
@@ -73,18 +73,16 @@ def test_what_is_known_of_a_total_is_not_enough_to_keep_it():
     assert problem is not None
 
 
-def test_evidence_that_is_missing_is_said_and_decides_nothing():
+def test_missing_evidence_does_not_change_the_verdict():
     answers = {ReadSizes("target"): sizes(shop=3 * GB), LargestRelations("target"): REFUSED}
     findings, problem = judged(answers, size={"P1": "2GB"})
 
     assert problem is None
-    assert ("its largest relations are not known: permission denied for database vault",) == (
-        findings.violations[0].evidence
-    )
+    assert ("largest relations unknown: permission denied for database vault",) == (findings.violations[0].evidence)
     assert {"database": "shop"} == findings.violations[0].facts
 
 
-def test_what_grew_is_shown_with_what_it_was():
+def test_growth_evidence_has_earlier_sizes():
     asked, tables = ReadSizes("target"), LargestRelations("target")
     answers = {asked: sizes(shop=5 * GB), tables: relations(orders=3 * GB, notes=GB)}
     earlier = {
@@ -94,12 +92,12 @@ def test_what_grew_is_shown_with_what_it_was():
     findings, _ = judged(answers, earlier, growth={"P3": "20%", "P2": "50%"})
     (finding,) = findings.violations
 
-    assert ("growth in 1d 25% (5GB, 4GB 1d ago)", "at most 20%") == (finding.observed, finding.expected)
-    assert ("orders 3GB, of it indexes 1.5GB; it was 2GB", "notes 1GB, of it indexes 500MB") == finding.evidence
+    assert ("growth in 1d 25% (5GB, 4GB 1d ago)", "<= 20%") == (finding.observed, finding.expected)
+    assert ("orders 3GB (indexes 1.5GB), before 2GB", "notes 1GB (indexes 500MB)") == finding.evidence
 
 
 @pytest.mark.parametrize(("ago", "grown"), [(DAY / 2, 2 * GB), (DAY, GB), (DAY * 2, GB / 2)])
-def test_growth_is_told_for_the_time_that_the_policy_names(ago, grown):
+def test_growth_is_scaled_to_the_period(ago, grown):
     answers = {ReadSizes("target"): sizes(shop=5 * GB), LargestRelations("target"): relations()}
     earlier = {ReadSizes("target"): [Sample(taken_at=NOON - ago, answer=sizes(shop=4 * GB))]}
     findings, _ = judged(answers, earlier, grown={"P3": "9GB"})
@@ -107,7 +105,7 @@ def test_growth_is_told_for_the_time_that_the_policy_names(ago, grown):
     assert grown in [one.value for one in findings.measurements if one.name == "grown in 1d"]
 
 
-def test_the_growth_of_another_system_is_none():
+def test_sample_of_another_system_is_not_compared():
     answers = {ReadSizes("target"): sizes(shop=5 * GB), LargestRelations("target"): relations()}
     earlier = {ReadSizes("target"): [Sample(taken_at=NOON - DAY, answer=sizes("another", shop=GB))]}
     findings, problem = judged(answers, earlier, grown={"P3": "1GB"})
@@ -117,7 +115,7 @@ def test_the_growth_of_another_system_is_none():
     assert ProblemKind.FIRST_SAMPLE == problem.kind
 
 
-def test_sizes_and_sequences_are_judged_beside_growth_that_is_unknown():
+def test_unknown_growth_does_not_hide_sizes_and_sequences():
     answers = {
         ReadSizes("target"): sizes(shop=5 * GB),
         LargestRelations("target"): relations(),
@@ -146,17 +144,17 @@ def sequence(**fields) -> Sequence:
 @pytest.mark.parametrize(
     ("fields", "detail", "remedies"),
     [
-        ({}, "9 of 10, the end of its type bigint; 1 values left", ()),
-        ({"limited_by": "maxvalue"}, "9 of 10, its maxvalue; 1 values left", (REMOVE_LIMIT,)),
-        ({"type": "integer"}, "9 of 10, the end of its type integer; 1 values left", (WIDEN_SEQUENCE,)),
+        ({}, "9 of 10, the limit of its type bigint; 1 value left", ()),
+        ({"limited_by": "maxvalue"}, "9 of 10, its maxvalue; 1 value left", (REMOVE_LIMIT,)),
+        ({"type": "integer"}, "9 of 10, the limit of its type integer; 1 value left", (WIDEN_SEQUENCE,)),
         (
             {"limited_by": "column", "table_schema": "s", "table": "t", "column": "c", "column_type": "integer"},
-            "9 of 10, which s.t.c (integer) can hold; 1 values left",
+            "9 of 10, the limit of s.t.c (integer); 1 value left",
             (WIDEN_COLUMN,),
         ),
     ],
 )
-def test_what_ends_a_sequence_is_told_and_only_that_is_to_be_mended(fields, detail, remedies):
+def test_sequence_limit_is_reported_with_its_remedy(fields, detail, remedies):
     answer = SequencesAnswer(database="shop", role="opscheck", seen=1, most_used=(sequence(**fields),))
     findings, _ = judged({Sequences("target"): answer}, sequences={"P2": "75%"})
     (finding,) = findings.violations
@@ -167,7 +165,7 @@ def test_what_ends_a_sequence_is_told_and_only_that_is_to_be_mended(fields, deta
     assert {"database", "schema", "sequence", "type", "limit"} | table == finding.facts.keys()
 
 
-def test_each_part_is_judged_and_the_first_that_could_not_be_looked_at_is_told():
+def test_first_unknown_part_is_reported_after_the_others():
     told = []
 
     def part(name: str, *, fails: bool):

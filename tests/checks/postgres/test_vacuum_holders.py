@@ -1,4 +1,4 @@
-"""Ages of databases and what keeps dead rows, without a server."""
+"""Ages of databases and holders of dead rows, without a server."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -25,20 +25,20 @@ PREPARED = XminHolder(kind=HolderKind.PREPARED, name="tx", age=20, database="sho
 STANDBY = XminHolder(kind=HolderKind.STANDBY, name="replica", age=40, role="replicator", pid=9)
 
 
-def test_time_is_judged_where_it_is_known():
+def test_time_of_a_holder_is_judged_if_known():
     expectation = expect(PostgresVacuum, TARGET, oldest_xmin={"P3": 35}, oldest_xmin_held={"P2": "30m"})
     holders = XminHolders(holders=(STANDBY, PREPARED, SESSION), clock=NOON)
     findings = judge(check, expectation, {expectation.holders: holders})
 
     assert [
-        ("transactions kept", "standby replica"),
-        ("time kept", "prepared transaction tx"),
-        ("time kept", "session 7"),
+        ("transactions held back", "standby replica"),
+        ("time held back", "prepared transaction tx"),
+        ("time held back", "session 7"),
     ] == [(one.name, one.subject) for one in findings.measurements]
     assert len(findings.violations) == 3
 
 
-def test_a_database_that_nobody_may_connect_to_leads_to_no_command():
+def test_database_without_connections_has_no_command():
     template = DatabaseAge(name="template0", xid_age=2**30, multixact_age=0, connectable=False)
     ages = Ages(databases=(template,), freeze_max_age=10, multixact_freeze_max_age=10)
     expectation = expect(PostgresVacuum, TARGET, xid_age={"P2": "40%"})
@@ -48,10 +48,10 @@ def test_a_database_that_nobody_may_connect_to_leads_to_no_command():
     assert [50] == [one.value for one in findings.measurements]
     assert {} == number.facts
     assert number.remediation.commands == ()
-    assert ("nobody may connect there: only autovacuum freezes it",) == number.evidence
+    assert ("it accepts no connections: only autovacuum freezes it",) == number.evidence
 
 
-def test_other_databases_beyond_the_limit_are_told_beside_the_oldest():
+def test_other_old_databases_are_evidence():
     databases = tuple(
         DatabaseAge(name=f"d{number}", xid_age=2**30 + number, multixact_age=2**29, connectable=True)
         for number in range(8)
@@ -64,6 +64,6 @@ def test_other_databases_beyond_the_limit_are_told_beside_the_oldest():
     (xid,) = findings.violations
 
     assert ("database d7", {"database": "d7"}) == (xid.subject, xid.facts)
-    assert ("also beyond: d6 50%, d5 50%, d4 50%, d3 50%, d2 50% and 2 more",) == xid.evidence
+    assert ("also beyond the limit: d6 50%, d5 50%, d4 50%, d3 50%, d2 50% and 2 more",) == xid.evidence
     assert xid.remediation.commands == commands_of(FREEZE_XIDS)
     assert [one.name for one in findings.measurements] == ["xid age", "multixact age"]

@@ -1,4 +1,4 @@
-"""Which tables vacuum and analyze have left behind, without a server."""
+"""Tables with overdue vacuum or analyze, without a server."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -70,7 +70,7 @@ def why(answer: Tables, **fields) -> list[ProblemKind]:
     return [] if problem is None else [problem.kind]
 
 
-def test_the_worst_table_comes_first():
+def test_worst_table_is_first():
     first, second = told(
         tables({"dead": 20_000, "sql_name": "a"}, {"dead": 40_000, "sql_name": "b"}), dead_rows={"P3": "200%"}
     )
@@ -78,46 +78,46 @@ def test_the_worst_table_comes_first():
     assert ("b in database shop", "a in database shop") == (first.subject, second.subject)
 
 
-def test_a_vacuum_that_runs_now_is_told():
+def test_running_vacuum_is_evidence():
     (number,) = told(tables({"dead": 20_000, "vacuum_runs": True}), dead_rows={"P3": "200%"})
 
-    assert "a vacuum works on it now" in number.evidence
+    assert "a vacuum is running on it" in number.evidence
 
 
-def test_autovacuum_that_is_off_for_the_whole_server_leads_to_no_command_for_the_table():
+def test_disabled_autovacuum_of_the_server_has_no_table_command():
     (number,) = told(tables({"dead": 20_000, "autovacuum": False}), dead_rows={"P3": "200%"})
 
-    assert "autovacuum is switched off for it" in number.evidence
+    assert "autovacuum is disabled for it" in number.evidence
     assert number.remediation.commands == commands_of(VACUUM)
 
 
-def test_a_database_whose_name_psql_takes_for_a_connection_string_leads_to_no_command():
+def test_database_named_like_a_dsn_has_no_command():
     (number,) = told(tables({"dead": 20_000}, database="host=evil"), dead_rows={"P3": "200%"})
 
     assert {} == number.facts
     assert number.remediation.commands == ()
 
 
-def test_the_changed_rows_of_a_parent_are_held_to_no_trigger_for_it_has_none():
+def test_parent_of_partitions_has_no_trigger():
     found = graded(tables({"partitioned": True, "modified": 1_000_000}), stale_statistics={"P3": "200%"})
 
     assert found.violations == []
     assert len(found.measurements) == 1
 
 
-def test_a_parent_whose_partitions_were_analysed_since_must_be_too():
+def test_parent_older_than_its_partitions_is_violated():
     (number,) = told(tables({"partitioned": True, "modified": 1_000_000}), analyzed_within={"P3": "12h"})
 
     assert number.observed == "last analysed 1d (its partitions were since)"
 
 
-def test_a_trigger_of_nothing_divides_nothing():
+def test_trigger_of_zero_is_judged():
     found = graded(tables({"dead": 20_000, "vacuum_trigger": 0.0}), dead_rows={"P3": "200%"})
 
     assert found.measurements[1].value == 2_000_000
 
 
-def test_never_is_the_mildest_violation():
+def test_never_vacuumed_violates_the_first_limit():
     (trouble,) = told(tables({"written": 20_000, "last_vacuum": None}), vacuumed_within={"P3": "7d", "P1": "30d"})
 
     assert (Severity.P3, "never vacuumed (20000 rows written)") == (trouble.severity, trouble.observed)
@@ -134,12 +134,12 @@ def test_never_is_the_mildest_violation():
         ({"counts": False}, [ProblemKind.UNSUPPORTED]),
     ],
 )
-def test_when_counters_prove_nothing(changed, kinds):
+def test_useless_counters_are_unknown(changed, kinds):
     assert kinds == why(msgspec.structs.replace(TABLES, **changed), dead_rows={"P3": "200%"})
 
 
 @pytest.mark.parametrize("changed", [{"standby": True}, {"counts": False}])
-def test_and_nothing_is_told_of_tables_then(changed):
+def test_useless_counters_report_no_tables(changed):
     found = graded(tables({"dead": 20_000}, **changed), dead_rows={"P3": "200%"})
 
     assert found.violations == []

@@ -1,4 +1,4 @@
-"""What tests of vacuum and of indexes share: a superuser who does things, a schema, clients that keep rows."""
+"""Shared fixtures of tests of vacuum and indexes: a superuser, a schema, clients that keep rows."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def execute(server: PostgreSQL, *statements: str, database: str = DATABASE) -> None:
-    """Execute as a superuser, and end the session, which tells then what it has counted."""
+    """Execute as a superuser, and end the session, which then reports its counters."""
     with psycopg.connect(server.dsn("postgres", database), autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement)
@@ -59,6 +59,6 @@ def burn_many(server: PostgreSQL, transactions: int) -> None:
 
 
 def eventually(look: Callable[[], Sequence[T]]) -> Sequence[T]:
-    """What `look` finds as soon as it finds something: before version 15, counters arrive a moment later."""
+    """The first findings of `look`: before version 15, counters arrive a moment later."""
     wait_until(lambda: bool(look()), 20, "nothing is found")
     return look()

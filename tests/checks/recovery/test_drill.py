@@ -73,7 +73,7 @@ def test_a_recovery_that_takes_too_long_tells_where_the_time_went():
     slow = tuple(Phase(name=name, seconds=seconds + 1) for name, seconds in SECONDS.items())
     (finding,) = judged(done(phases=slow)).violations
 
-    assert (Severity.P2, "at most 10s") == (finding.severity, finding.expected)
+    assert (Severity.P2, "<= 10s") == (finding.severity, finding.expected)
     assert "recovered in 14s (find 2s, fetch 3s, start 4s, restore 5s, assert 2s, clean 6s)" == finding.observed
 
 
@@ -155,8 +155,8 @@ def test_no_backup_is_a_violation_that_says_what_is_there_instead():
 @pytest.mark.parametrize(
     ("assertion", "answer", "observed", "limit"),
     [
-        (ORDERS, Asserted(name="orders", number=4), "4", "at least 5"),
-        (ORDERS, Asserted(name="orders", problem="NULL"), "NULL", "at least 5"),
+        (ORDERS, Asserted(name="orders", number=4), "4", ">= 5"),
+        (ORDERS, Asserted(name="orders", problem="NULL"), "NULL", ">= 5"),
         ({**ORDERS, "at_least": None, "equals": 7}, Asserted(name="orders", number=8), "8", "equals 7"),
         (
             {**ORDERS, "at_least": None, "newest_within": "1h"},

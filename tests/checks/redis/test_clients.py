@@ -39,7 +39,7 @@ def test_a_server_with_few_places_left_is_graded(redis):
     with connected(redis, 17):
         (used, free) = judged(redis, used=USED, free={"P1": 5}).violations
 
-    assert (Severity.P2, "at most 80%") == (used.severity, used.expected)
+    assert (Severity.P2, "<= 80%") == (used.severity, used.expected)
     assert "places used 90% (18 of 20)" == used.observed
     assert (Severity.P1, "places free 2 (18 of 20)") == (free.severity, free.observed)
     assert f"redis://127.0.0.1:{redis.port}/0" == used.subject
@@ -61,7 +61,7 @@ def test_clients_that_were_turned_away_are_counted_over_the_interval(redis):
     (finding,) = judged(redis, rejected={"P1": 0}, earlier=earlier).violations
 
     assert [] == healthy.violations
-    assert (Severity.P1, "at most 0") == (finding.severity, finding.expected)
+    assert (Severity.P1, "<= 0") == (finding.severity, finding.expected)
     assert "clients turned away per minute 3 (over 1m)" == finding.observed
 
 

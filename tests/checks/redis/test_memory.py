@@ -66,7 +66,7 @@ def test_full_without_eviction_is_a_write_outage():
 
         (finding,) = judged(redis, used=USED).violations
 
-    assert (Severity.P0, "at most 95%") == (finding.severity, finding.expected)
+    assert (Severity.P0, "<= 95%") == (finding.severity, finding.expected)
     assert "noeviction" in finding.observed
     assert "of 8.39MB" in finding.observed
 
@@ -178,7 +178,7 @@ def test_keys_that_a_cache_evicts_are_counted_over_the_interval():
         (finding,) = judged(redis, evicted={"P3": 10}, earlier=earlier).violations
 
     assert [] == quiet.violations
-    assert (Severity.P3, "at most 10") == (finding.severity, finding.expected)
+    assert (Severity.P3, "<= 10") == (finding.severity, finding.expected)
     assert "over 2m" in finding.observed
 
 
@@ -191,7 +191,7 @@ def test_a_store_may_evict_nothing_and_no_policy_may_say_otherwise():
         lossy, evicting = judged(redis, used=USED, severity="P1", purpose="store", earlier=earlier).violations
 
     assert (Severity.P1, "maxmemory-policy allkeys-lru may evict any key") == (lossy.severity, lossy.observed)
-    assert (Severity.P1, "at most 0") == (evicting.severity, evicting.expected)
+    assert (Severity.P1, "<= 0") == (evicting.severity, evicting.expected)
     assert not set(commands(lossy)) & set(commands(evicting))
 
 
@@ -248,7 +248,7 @@ def test_fragmentation_of_a_large_server_is():
 
     (finding,) = judged(info, fragmentation={"P3": 1.5, "P2": 2.5}).violations
 
-    assert (Severity.P3, "at most 1.5") == (finding.severity, finding.expected)
+    assert (Severity.P3, "<= 1.5") == (finding.severity, finding.expected)
     assert "fragmentation 1.9 (900MB beside 1GB in use)" == finding.observed
 
 

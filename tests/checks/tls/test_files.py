@@ -162,7 +162,7 @@ def test_one_that_is_not_valid_yet_hints_at_the_clock(folder):
 def test_weak_key_has_its_own_severity(folder):
     finding = only(issued(key=rsa_key(1024)).write(folder / "weak.pem"), weak="P3")
 
-    assert ("RSA key of 1024 bits", "at least 2048 bits", Severity.P3) == (
+    assert ("RSA key of 1024 bits", ">= 2048 bits", Severity.P3) == (
         finding.observed,
         finding.expected,
         finding.severity,

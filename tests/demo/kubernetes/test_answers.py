@@ -15,14 +15,14 @@ def test_one_object_is_served_whole(client):
     assert ("Pod", "v1", "web-1") == (found["kind"], found["apiVersion"], found["metadata"]["name"])
 
 
-def test_a_change_of_an_object_is_seen_by_the_next_request(world, client):
+def test_changed_object_is_served_to_the_next_request(world, client):
     with world.changing():
         world.get("Pod", "web-1", "shop")["status"]["phase"] = "Failed"
 
     assert "Failed" == client.get(f"{PODS}/web-1").json()["status"]["phase"]
 
 
-def test_an_object_that_is_not_there_is_not_found(client):
+def test_missing_object_is_not_found(client):
     answer = client.get(f"{PODS}/nope")
 
     assert 404 == answer.status_code
@@ -38,24 +38,24 @@ def test_an_object_that_is_not_there_is_not_found(client):
     } == answer.json()
 
 
-def test_an_unknown_kind_of_a_known_group_is_not_found(client):
+def test_unknown_kind_of_a_known_group_is_not_found(client):
     assert "the server could not find the requested resource" == client.get("/api/v1/foos").json()["message"]
 
 
-def test_a_group_that_is_not_served_is_a_plain_404(client):
+def test_unserved_group_is_a_plain_404(client):
     answer = client.get("/apis/queues.example.com/v1/queues")
 
     assert (404, "404 page not found\n") == (answer.status_code, answer.text)
     assert answer.headers["Content-Type"].startswith("text/plain")
 
 
-def test_a_withdrawn_group_is_not_served(world, client):
+def test_withdrawn_group_is_not_served(world, client):
     world.withdraw("metrics.k8s.io")
 
     assert 404 == client.get("/apis/metrics.k8s.io/v1beta1/nodes").status_code
 
 
-def test_the_version_is_served(client):
+def test_version_is_served(client):
     found = client.get("/version").json()
 
     assert ("1", "34", "v1.34.1") == (found["major"], found["minor"], found["gitVersion"])
@@ -73,7 +73,7 @@ def test_discovery_lists_groups_versions_and_kinds(client):
     assert "pods/log" in core
 
 
-def test_what_metrics_server_measured_is_served(world, client):
+def test_metrics_of_metrics_server_are_served(world, client):
     world.add(node_metrics("node-1", "250m", "512Mi"), pod_metrics("web-1", "shop", app=("1500000n", "64Mi")))
 
     (of_node,) = client.get("/apis/metrics.k8s.io/v1beta1/nodes").json()["items"]
@@ -86,20 +86,20 @@ def test_what_metrics_server_measured_is_served(world, client):
 
 
 @pytest.mark.parametrize("headers", [{"Authorization": ""}, {"Authorization": "Bearer wrong"}])
-def test_without_a_known_token_nothing_is_answered(client, headers):
+def test_unknown_token_is_unauthorized(client, headers):
     answer = client.get(PODS, headers=headers)
 
     assert 401 == answer.status_code
     assert {"reason": "Unauthorized", "message": "Unauthorized", "code": 401}.items() <= answer.json().items()
 
 
-def test_a_revoked_token_is_worth_nothing(api, client):
+def test_revoked_token_is_unauthorized(api, client):
     api.revoke()
 
     assert 401 == client.get(PODS).status_code
 
 
-def test_what_is_denied_is_forbidden_in_the_servers_words(api, client):
+def test_denied_request_is_forbidden_as_a_server_words_it(api, client):
     api.deny("pods", verbs=("list",), namespace="shop")
 
     refused = client.get(PODS)
@@ -127,7 +127,7 @@ def test_what_is_denied_is_forbidden_in_the_servers_words(api, client):
         ),
     ],
 )
-def test_an_identity_may_do_what_its_rules_grant_and_no_more(api, client, path, message):
+def test_identity_has_only_the_permissions_of_its_rules(api, client, path, message):
     api.admit("other-token", "limited", Rule(verbs=("list",), resources=("pods",), namespaces=("shop",)))
     headers = {"Authorization": "Bearer other-token"}
 
@@ -136,7 +136,7 @@ def test_an_identity_may_do_what_its_rules_grant_and_no_more(api, client, path, 
     assert message in client.get(path, headers=headers).json()["message"]
 
 
-def test_everybody_may_ask_who_they_are(api, client):
+def test_every_caller_may_read_its_own_identity(api, client):
     api.admit("other-token", "maria", groups=("sre", "system:authenticated"))
 
     answer = client.post(WHO, json={}, headers={"Authorization": "Bearer other-token"})
@@ -145,7 +145,7 @@ def test_everybody_may_ask_who_they_are(api, client):
     assert {"username": "maria", "groups": ["sre", "system:authenticated"]} == answer.json()["status"]["userInfo"]
 
 
-def test_impersonation_changes_who_asks(api, client):
+def test_impersonation_changes_the_caller(api, client):
     headers = {"Impersonate-User": "maria", "Impersonate-Group": "sre"}
 
     who = client.post(WHO, json={}, headers=headers).json()["status"]["userInfo"]
@@ -159,7 +159,7 @@ def test_impersonation_changes_who_asks(api, client):
     assert 200 == client.get(PODS, headers=headers).status_code
 
 
-def test_impersonation_has_to_be_granted(api, client):
+def test_impersonation_without_a_grant_is_forbidden(api, client):
     api.deny("users", verbs=("impersonate",))
 
     refused = client.get(PODS, headers={"Impersonate-User": "maria"}).json()
@@ -168,12 +168,12 @@ def test_impersonation_has_to_be_granted(api, client):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_nothing_can_be_changed_over_http(client, names, method):
+def test_write_over_http_is_refused(client, names, method):
     assert 405 == client.request(method, f"{PODS}/web-1", json={}).status_code
     assert "web-1" in names(PODS)
 
 
-def test_every_request_is_on_record(api, client):
+def test_every_request_is_recorded(api, client):
     client.get(PODS, params={"limit": 2, "labelSelector": "app=web"})
 
     (request,) = api.requests
@@ -194,7 +194,7 @@ def test_one_connection_serves_many_requests(client):
     assert first == second
 
 
-def test_a_client_that_hangs_up_disturbs_nobody(api, client):
+def test_client_that_disconnects_does_not_stop_the_server(api, client):
     with httpx.Client(base_url=api.url) as other:
         other.get(PODS)
 

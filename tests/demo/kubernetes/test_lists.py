@@ -16,11 +16,11 @@ def pages(client, path: str, **query: str | int) -> list[dict]:
     return found
 
 
-def test_a_list_holds_the_objects_of_one_namespace_in_order(names):
+def test_list_contains_one_namespace_in_order(names):
     assert ["job-1", "web-1", "web-2", "worker-1"] == names(PODS)
 
 
-def test_a_list_without_a_namespace_holds_all_of_them(names):
+def test_list_without_a_namespace_contains_all(names):
     assert 5 == len(names("/api/v1/pods"))
 
 
@@ -28,7 +28,7 @@ def test_objects_of_the_cluster_have_no_namespace(names):
     assert ["node-1", "node-2"] == names("/api/v1/nodes")
 
 
-def test_a_namespace_that_does_not_exist_has_an_empty_list(names):
+def test_missing_namespace_has_an_empty_list(names):
     assert [] == names("/api/v1/namespaces/nowhere/pods")
 
 
@@ -38,7 +38,7 @@ def test_selectors_narrow_a_list(names):
     assert ["web-1"] == names(PODS, labelSelector="app=web", fieldSelector="spec.nodeName=node-1")
 
 
-def test_events_are_selected_by_type_and_by_whom_they_are_about(world, names):
+def test_events_are_selected_by_type_and_object(world, names):
     world.add(
         event("a", "shop", about="Pod/web-1", reason="BackOff", message="…", kind="Warning"),
         event("b", "shop", about="Pod/web-2", reason="Pulled", message="…"),
@@ -49,14 +49,14 @@ def test_events_are_selected_by_type_and_by_whom_they_are_about(world, names):
 
 
 @pytest.mark.parametrize("query", [{"labelSelector": "a b"}, {"fieldSelector": "spec.x=1"}, {"continue": "%%"}])
-def test_a_question_that_cannot_be_read_is_a_bad_request(client, query):
+def test_invalid_parameter_is_a_bad_request(client, query):
     answer = client.get(PODS, params=query)
 
     assert 400 == answer.status_code
     assert "BadRequest" == answer.json()["reason"]
 
 
-def test_a_list_says_what_it_is_and_its_items_do_not(client):
+def test_list_has_a_kind_and_its_items_have_none(client):
     found = client.get(PODS).json()
 
     assert ("PodList", "v1") == (found["kind"], found["apiVersion"])
@@ -64,7 +64,7 @@ def test_a_list_says_what_it_is_and_its_items_do_not(client):
     assert not {"kind", "apiVersion"} & set(found["items"][0])
 
 
-def test_items_of_a_custom_resource_say_what_they_are(world, client):
+def test_items_of_a_custom_resource_have_a_kind(world, client):
     world.serve(Resource("cert-manager.io", "v1", "certificates", "Certificate"))
     world.add(generic("cert-manager.io/v1", "Certificate", "tls", "shop"))
 
@@ -84,18 +84,18 @@ def test_pages_together_are_the_whole_list(world, client):
     assert 1 == len({page["metadata"]["resourceVersion"] for page in found})
 
 
-def test_with_a_selector_the_server_does_not_know_how_many_are_left(client):
+def test_list_with_a_selector_has_no_remaining_count(client):
     page = client.get(PODS, params={"labelSelector": "app=web", "limit": 1}).json()
 
     assert page["metadata"]["continue"]
     assert "remainingItemCount" not in page["metadata"]
 
 
-def test_a_list_from_the_watch_cache_ignores_the_limit(names):
+def test_list_from_the_watch_cache_ignores_the_limit(names):
     assert 4 == len(names(PODS, limit=1, resourceVersion="0"))
 
 
-def test_an_expired_token_offers_another_that_goes_on_where_it_ended(api, client, names):
+def test_expired_token_offers_another_at_the_same_position(api, client, names):
     api.expire_continue(PODS)
     token = client.get(PODS, params={"limit": 3}).json()["metadata"]["continue"]
 
@@ -105,7 +105,7 @@ def test_an_expired_token_offers_another_that_goes_on_where_it_ended(api, client
     assert ["worker-1"] == names(PODS, limit=3, **{"continue": gone.json()["metadata"]["continue"]})
 
 
-def test_an_expired_token_may_leave_nothing_but_a_new_list(api, client):
+def test_expired_token_may_require_a_new_list(api, client):
     api.expire_continue(PODS, fresh=False)
     token = client.get(PODS, params={"limit": 3}).json()["metadata"]["continue"]
 
@@ -115,7 +115,7 @@ def test_an_expired_token_may_leave_nothing_but_a_new_list(api, client):
     assert {} == gone["metadata"]
 
 
-def test_metadata_alone_can_be_asked_for(client):
+def test_list_of_metadata_alone_is_served(client):
     accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
     found = client.get(PODS, headers={"Accept": accept}).json()
@@ -124,7 +124,7 @@ def test_metadata_alone_can_be_asked_for(client):
     assert {"kind", "apiVersion", "metadata"} == set(found["items"][0])
 
 
-def test_a_large_list_is_compressed_when_the_client_can_read_it(client, world):
+def test_large_list_is_compressed_for_a_client_that_accepts_it(client, world):
     world.add(*many_pods(40, "load", padding=5000))
     request = client.build_request("GET", "/api/v1/namespaces/load/pods", headers={"Accept-Encoding": "gzip"})
 
@@ -135,7 +135,7 @@ def test_a_large_list_is_compressed_when_the_client_can_read_it(client, world):
     assert len(raw) * 5 < len(gzip.decompress(raw))
 
 
-def test_a_small_or_unasked_list_is_not_compressed(client, world):
+def test_small_or_unrequested_list_is_not_compressed(client, world):
     assert "Content-Encoding" not in client.get(PODS).headers
 
     world.add(*many_pods(40, "load", padding=5000))
@@ -143,7 +143,7 @@ def test_a_small_or_unasked_list_is_not_compressed(client, world):
     assert "Content-Encoding" not in client.get("/api/v1/pods", headers={"Accept-Encoding": "identity"}).headers
 
 
-def test_a_thousand_pods_of_seven_kilobytes_are_two_requests(world, api, client):
+def test_thousand_pods_of_seven_kilobytes_are_two_requests(world, api, client):
     world.add(*many_pods(1000, "load", padding=7000))
 
     found = pages(client, "/api/v1/namespaces/load/pods", limit=500)

@@ -27,14 +27,14 @@ def _four_hours_of_log(world):
         ({"sinceSeconds": 9000, "tailLines": 2, "limitBytes": 6}, "line 1"),
     ],
 )
-def test_a_log_is_cut_to_what_was_asked(client, query, text):
+def test_log_is_limited_as_requested(client, query, text):
     answer = client.get(LOG, params=query)
 
     assert (200, text) == (answer.status_code, answer.text)
     assert "text/plain" == answer.headers["Content-Type"]
 
 
-def test_lines_can_carry_the_time_they_were_written(client):
+def test_lines_have_timestamps_on_request(client):
     (line,) = client.get(LOG, params={"timestamps": "true", "tailLines": 1}).text.splitlines()
 
     written, _, text = line.partition(" ")
@@ -44,7 +44,7 @@ def test_lines_can_carry_the_time_they_were_written(client):
     assert written.endswith("000Z")
 
 
-def test_of_several_containers_one_has_to_be_named(world, client):
+def test_log_of_several_containers_requires_a_name(world, client):
     world.add(pod("pair", "shop", containers=("app", "proxy")))
     world.log("pair", "from the proxy", namespace="shop", container="proxy")
     path = "/api/v1/namespaces/shop/pods/pair/log"
@@ -59,7 +59,7 @@ def test_of_several_containers_one_has_to_be_named(world, client):
     )
 
 
-def test_the_log_of_the_container_before_the_last_restart_is_another(world, client):
+def test_log_before_the_last_restart_is_separate(world, client):
     refused = client.get(LOG, params={"previous": "true"})
 
     assert 'previous terminated container "app" in pod "web-1" not found' == refused.json()["message"]
@@ -70,7 +70,7 @@ def test_the_log_of_the_container_before_the_last_restart_is_another(world, clie
     assert "panic\n" == client.get(LOG, params={"previous": "true"}).text
 
 
-def test_a_container_that_never_ran_has_no_log(world, client):
+def test_container_that_never_ran_has_no_log(world, client):
     world.add(pod("web-1", "shop", phase="Pending", waiting="ImagePullBackOff"))
 
     refused = client.get(LOG)
@@ -82,16 +82,16 @@ def test_a_container_that_never_ran_has_no_log(world, client):
     )
 
 
-def test_a_container_that_crashes_still_has_its_log(world, client):
+def test_container_that_crashes_still_has_its_log(world, client):
     world.add(pod("web-1", "shop", waiting="CrashLoopBackOff", terminated=NOW))
 
     assert client.get(LOG).text.endswith("line 0\n")
 
 
 @pytest.mark.parametrize("query", [{"sinceSeconds": 1, "sinceTime": NOW.isoformat()}, {"tailLines": -1}])
-def test_options_that_contradict_are_refused(client, query):
+def test_contradicting_options_are_refused(client, query):
     assert 422 == client.get(LOG, params=query).status_code
 
 
-def test_a_pod_that_is_not_there_has_no_log(client):
+def test_missing_pod_has_no_log(client):
     assert 404 == client.get("/api/v1/namespaces/shop/pods/nope/log").status_code

@@ -11,7 +11,7 @@ def conditions(item) -> dict[str, str]:
     return {found["type"]: found["status"] for found in item["status"]["conditions"]}
 
 
-def test_a_healthy_node_is_ready_and_under_no_pressure():
+def test_healthy_node_is_ready_and_under_no_pressure():
     assert {
         "MemoryPressure": "False",
         "DiskPressure": "False",
@@ -22,7 +22,7 @@ def test_a_healthy_node_is_ready_and_under_no_pressure():
     assert "taints" not in node("node-1")["spec"]
 
 
-def test_a_node_whose_kubelet_is_silent_is_unknown_in_all_that_the_kubelet_says():
+def test_silent_kubelet_makes_its_conditions_unknown():
     lost = node("node-1", ready="Unknown", since=NOW)
 
     assert {"Unknown"} == {status for kind, status in conditions(lost).items() if kind != "NetworkUnavailable"}
@@ -32,13 +32,13 @@ def test_a_node_whose_kubelet_is_silent_is_unknown_in_all_that_the_kubelet_says(
     ] == [(one["key"], one["effect"], one["timeAdded"]) for one in lost["spec"]["taints"]]
 
 
-def test_pressure_says_so_in_its_reason():
+def test_pressure_has_a_reason():
     (memory, *_) = node("node-1", pressure=["MemoryPressure"])["status"]["conditions"]
 
     assert ("True", "KubeletHasInsufficientMemory") == (memory["status"], memory["reason"])
 
 
-def test_a_cordoned_node_has_the_taint_of_the_node_controller():
+def test_cordoned_node_has_the_taint_of_the_node_controller():
     cordoned = node("node-1", cordoned=NOW, taints=[taint("dedicated", value="batch")])
 
     assert cordoned["spec"]["unschedulable"]
@@ -48,7 +48,7 @@ def test_a_cordoned_node_has_the_taint_of_the_node_controller():
     ] == cordoned["spec"]["taints"]
 
 
-def test_a_node_that_a_finalizer_keeps():
+def test_deleted_node_with_a_finalizer_remains():
     going = node("node-1", deleted=NOW - timedelta(hours=1))["metadata"]
 
     assert ("2026-03-01T11:00:00Z", ["karpenter.sh/termination"]) == (going["deletionTimestamp"], going["finalizers"])

@@ -14,7 +14,7 @@ def conditions(item) -> dict[str, str]:
     return {found["type"]: found["status"] for found in item["status"]["conditions"]}
 
 
-def test_a_healthy_pod_is_ready_and_belongs_to_a_replica_set():
+def test_healthy_pod_is_ready_and_belongs_to_a_replica_set():
     found = pod("web-7d4b9c6f5d-2xkqp", "shop")
     (owner,) = found["metadata"]["ownerReferences"]
     (status,) = found["status"]["containerStatuses"]
@@ -25,7 +25,7 @@ def test_a_healthy_pod_is_ready_and_belongs_to_a_replica_set():
     assert "running" in status["state"]
 
 
-def test_a_crashing_pod_runs_and_is_not_ready():
+def test_crashing_pod_runs_and_is_not_ready():
     found = pod("web-1", restarts=7, waiting="CrashLoopBackOff", terminated=NOW, since=NOW - timedelta(minutes=20))
     (status,) = found["status"]["containerStatuses"]
 
@@ -40,13 +40,13 @@ def test_a_crashing_pod_runs_and_is_not_ready():
     )
 
 
-def test_how_a_container_ended_can_be_said_in_full():
+def test_termination_of_a_container_may_be_complete():
     found = pod("web-1", terminated=termination(NOW, 137, "OOMKilled"))
 
     assert "OOMKilled" == found["status"]["containerStatuses"][0]["lastState"]["terminated"]["reason"]
 
 
-def test_a_pod_without_a_node_was_not_scheduled():
+def test_pod_without_a_node_was_not_scheduled():
     found = pod("web-1", node=None)
 
     assert "Pending" == found["status"]["phase"]
@@ -55,14 +55,14 @@ def test_a_pod_without_a_node_was_not_scheduled():
     assert "nodeName" not in found["spec"]
 
 
-def test_a_finished_pod_is_not_ready_for_a_good_reason():
+def test_finished_pod_is_not_ready_because_it_completed():
     found = pod("backup-1", phase="Succeeded")
 
     assert "PodCompleted" == found["status"]["conditions"][2]["reason"]
     assert 0 == found["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"]
 
 
-def test_a_deletion_names_the_end_of_the_grace_period():
+def test_deletion_names_the_end_of_the_grace_period():
     found = pod("web-1", deleted=NOW, grace_seconds=600)
 
     assert ("2026-03-01T12:00:00Z", 600) == (

@@ -10,13 +10,13 @@ from opscheck.demo.kubernetes import KubernetesApi, scripts, statuses
 PODS = "/api/v1/namespaces/shop/pods"
 
 
-def test_a_script_plays_so_often_and_then_the_truth_returns(api, client):
+def test_script_plays_a_number_of_times_then_ends(api, client):
     api.answer(PODS, statuses.too_many_requests(retry_after=7), times=2)
 
     assert [429, 429, 200] == [client.get(PODS).status_code for _ in range(3)]
 
 
-def test_priority_and_fairness_refuses_in_plain_text_with_the_seconds_to_wait(api, client):
+def test_priority_and_fairness_refuses_with_retry_after(api, client):
     api.answer(PODS, statuses.too_many_requests(retry_after=7))
 
     refused = client.get(PODS)
@@ -31,7 +31,7 @@ def test_storage_refuses_with_a_status(api, client):
     assert 3 == client.get(PODS).json()["details"]["retryAfterSeconds"]
 
 
-def test_an_aggregated_api_that_is_down_is_unavailable(api, client):
+def test_aggregated_api_that_is_down_is_unavailable(api, client):
     api.answer("/apis/metrics.k8s.io", statuses.unavailable())
     api.answer("/api/v1/nodes", statuses.unavailable_status())
 
@@ -43,14 +43,14 @@ def test_an_aggregated_api_that_is_down_is_unavailable(api, client):
     assert 200 == client.get(PODS).status_code
 
 
-def test_scripts_play_in_the_order_they_were_given(api, client):
+def test_scripts_play_in_their_order(api, client):
     api.answer(PODS, statuses.unavailable(), times=1)
     api.answer(PODS, scripts.respond_with(500, {"message": "boom"}), times=1)
 
     assert [503, 500, 200] == [client.get(PODS).status_code for _ in range(3)]
 
 
-def test_a_script_can_be_for_some_requests_only(api, client):
+def test_script_applies_to_matching_requests_only(api, client):
     api.answer("/", statuses.unavailable(), when=lambda request: request.query.get("limit") == "1")
 
     assert 200 == client.get(PODS).status_code
@@ -61,7 +61,7 @@ def test_a_script_can_be_for_some_requests_only(api, client):
     assert 200 == client.get(PODS, params={"limit": 1}).status_code
 
 
-def test_a_proxy_in_front_answers_with_a_page(api, client):
+def test_proxy_in_front_answers_with_a_page(api, client):
     api.answer(PODS, scripts.html())
 
     page = client.get(PODS)
@@ -75,40 +75,40 @@ def test_a_proxy_in_front_answers_with_a_page(api, client):
     [scripts.never(), scripts.trickle(60), scripts.trickle(60, head_too=True)],
     ids=["says nothing", "trickles the body", "trickles the head"],
 )
-def test_a_server_may_keep_its_client_waiting(api, client, script):
+def test_silent_server_sends_no_answer(api, client, script):
     api.answer(PODS, script)
 
     with pytest.raises(httpx.ReadTimeout):
         client.get(PODS, timeout=0.2)
 
 
-def test_a_trickle_arrives_in_the_end(api, client):
+def test_slow_answer_arrives_completely(api, client):
     api.answer("/healthz", scripts.trickle(0.001))
 
     assert "ok" == client.get("/healthz").text
 
 
-def test_a_late_answer_is_the_truth(api, client):
+def test_late_answer_is_the_usual_one(api, client):
     api.answer("/healthz", scripts.late(0.05))
 
     assert "ok" == client.get("/healthz").text
 
 
-def test_a_body_can_end_too_early(api, client):
+def test_truncated_body_ends_early(api, client):
     api.answer(PODS, scripts.truncated())
 
     with pytest.raises(httpx.RemoteProtocolError):
         client.get(PODS)
 
 
-def test_a_server_may_hang_up(api, client):
+def test_server_may_close_the_connection(api, client):
     api.answer(PODS, scripts.hang_up())
 
     with pytest.raises(httpx.RemoteProtocolError):
         client.get(PODS)
 
 
-def test_closing_does_not_wait_for_those_who_wait(world):
+def test_close_does_not_wait_for_open_requests(world):
     api = KubernetesApi(world)
     api.answer("/", scripts.never())
     with httpx.Client(base_url=api.url, timeout=0.1) as client, pytest.raises(httpx.ReadTimeout):

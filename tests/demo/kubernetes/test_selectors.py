@@ -24,24 +24,24 @@ BARE = {"metadata": {}}
         "replicas>2,replicas<4",
     ],
 )
-def test_a_selector_matches_an_object_with_these_labels(selector):
+def test_selector_matches_an_object_with_these_labels(selector):
     assert label_selector(selector)(WEB)
 
 
 @pytest.mark.parametrize(
     "selector", ["app=worker", "app!=web", "app in (worker)", "app notin (web)", "!app", "gone", "replicas>3"]
 )
-def test_a_selector_excludes_an_object_with_other_labels(selector):
+def test_selector_excludes_an_object_with_other_labels(selector):
     assert not label_selector(selector)(WEB)
 
 
 @pytest.mark.parametrize("selector", ["app!=web", "app notin (web)", "!app"])
-def test_an_object_without_the_label_matches_what_is_negated(selector):
+def test_missing_label_matches_a_negated_selector(selector):
     assert label_selector(selector)(BARE)
 
 
 @pytest.mark.parametrize("selector", ["app=(", "app in web", "=web", "a b", "replicas>many"])
-def test_a_selector_that_cannot_be_read_is_refused(selector):
+def test_invalid_selector_is_refused(selector):
     with pytest.raises(BadSelector):
         label_selector(selector)
 
@@ -56,10 +56,10 @@ def test_a_selector_that_cannot_be_read_is_refused(selector):
         ("spec.nodeName==node-2", False),
     ],
 )
-def test_a_field_selector_compares_fields(selector, matches):
+def test_field_selector_compares_fields(selector, matches):
     assert matches is field_selector(selector, "Pod")(pod("web-1", node="node-1"))
 
 
-def test_a_field_that_the_kind_does_not_offer_is_refused():
+def test_unsupported_field_of_a_kind_is_refused():
     with pytest.raises(BadSelector, match=r"field label not supported: spec\.replicas"):
         field_selector("spec.replicas=3", "Pod")

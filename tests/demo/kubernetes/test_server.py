@@ -18,7 +18,7 @@ def by_kubeconfig(path) -> kubernetes.client.ApiClient:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_the_official_client_finds_its_way_by_the_kubeconfig(world, tmp_path, scheme):
+def test_official_client_connects_with_the_kubeconfig(world, tmp_path, scheme):
     with KubernetesApi(world, tls=certificates.issue() if scheme == "https" else None) as api:
         path = api.kubeconfig(tmp_path / "kubeconfig", namespace="shop")
         with by_kubeconfig(path) as client:
@@ -28,7 +28,7 @@ def test_the_official_client_finds_its_way_by_the_kubeconfig(world, tmp_path, sc
     assert ["web-1", "web-2"] == [pod.metadata.name for pod in found.items]
 
 
-def test_a_client_that_does_not_trust_the_authority_gets_nothing(world):
+def test_client_without_the_ca_cannot_connect(world):
     with (
         KubernetesApi(world, tls=certificates.issue()) as api,
         urllib3.PoolManager(retries=False) as pool,
@@ -37,7 +37,7 @@ def test_a_client_that_does_not_trust_the_authority_gets_nothing(world):
         pool.request("GET", f"{api.url}/version")
 
 
-def test_the_kubeconfig_is_for_its_owner_only_and_says_who_to_be(api, tmp_path):
+def test_kubeconfig_is_private_and_can_impersonate(api, tmp_path):
     path = api.kubeconfig(tmp_path / "kubeconfig", context="staging", impersonate="maria")
     written = path.read_text()
 
@@ -46,7 +46,7 @@ def test_the_kubeconfig_is_for_its_owner_only_and_says_who_to_be(api, tmp_path):
     assert "as: maria" in written
 
 
-def test_each_server_has_a_token_of_its_own(world):
+def test_each_server_has_its_own_token(world):
     with KubernetesApi(world) as one, KubernetesApi(world) as other:
         assert one.token != other.token
         assert one.port != other.port

@@ -37,7 +37,7 @@ def test_the_contracts_own_examples_are_valid():
     )
 
     assert ((200,), "status") == (health.status, health.json_values[0].path)
-    assert "P3 at most 500, P1 at most 2000" == str(workflows.at_most)
+    assert "P3 <= 500, P1 <= 2000" == str(workflows.at_most)
 
 
 def test_expectations_on_one_path_share_one_request():

@@ -71,8 +71,8 @@ def test_no_selector_selects_everything():
 @pytest.mark.parametrize(
     ("selector", "text"),
     [
-        ("", "a selector is empty; leave it out to select everything"),
-        ("  ", "a selector is empty"),
+        ("", "the selector is empty; leave it out to select everything"),
+        ("  ", "the selector is empty"),
         ("app=web,", "expected a label, got the end"),
         (",app=web", "expected a label, got `,`"),
         ("app=web tier=front", "expected `,`, got `tier`"),
@@ -85,14 +85,14 @@ def test_no_selector_selects_everything():
         ("=web", "expected a label, got `=`"),
         ("!", "expected a label, got the end"),
         ("!app=web", "expected `,`, got `=`"),
-        ("-app=web", "`-app` is no label"),
-        ("app=-web", "`-web` is no label's value"),
-        ("app=we$b", "`we$b` is no label's value"),
-        ("Example.com/app=web", "`Example.com/app` is no label"),
-        ("a/b/c=d", "`a/b/c` is no label"),
+        ("-app=web", "invalid label `-app`"),
+        ("app=-web", "invalid value `-web` of a label"),
+        ("app=we$b", "invalid value `we$b` of a label"),
+        ("Example.com/app=web", "invalid label `Example.com/app`"),
+        ("a/b/c=d", "invalid label `a/b/c`"),
         ("app>many", "expected a whole number, got `many`"),
-        (f"{'a' * 64}=b", "is no label"),
-        (f"a={'b' * 64}", "is no label's value"),
+        (f"{'a' * 64}=b", "invalid label"),
+        (f"a={'b' * 64}", "invalid value"),
     ],
 )
 def test_what_is_no_selector_is_told_where_it_goes_wrong(selector, text):

@@ -145,5 +145,5 @@ def test_what_a_rule_allows_beside_its_words_stands_above_its_role():
 
     assert "#" not in harmless
     (comment,) = [line for line in risky.splitlines() if line.startswith("#")]
-    assert comment.startswith("# get nodes/proxy: whoever has it can run commands in every pod of the cluster")
+    assert comment.startswith("# get nodes/proxy: it allows to run commands in every pod of the cluster")
     assert len(list(yaml.safe_load_all(harmless))) == len(list(yaml.safe_load_all(risky)))

@@ -56,7 +56,10 @@ def test_while_it_serves_it_is_as_bad_as_the_policy_says():
     ("fields", "text"),
     [
         ({"severity": None}, "`severity` of a violation, P0 to P3"),
-        ({"while_serving": "P0"}, "a severity no worse than `severity` (P1), which is for what does not serve"),
+        (
+            {"while_serving": "P0"},
+            "a severity no higher than `severity` (P1), which is for workloads that do not serve",
+        ),
         ({"workloads": []}, "at least 1 item"),
         ({"workloads": ["jobs"]}, "'deployments', 'statefulsets' or 'daemonsets'"),
         ({"grace": "15"}, "a duration with its unit"),

@@ -85,12 +85,12 @@ def test_use_is_asked_of_the_kubelets_by_an_explicit_word_alone():
 def test_a_limit_on_use_without_a_source_is_refused(field):
     message = refused(**{field: "90%"})
 
-    assert message.startswith(f"`prometheus: <target>` beside `{field}`, or `usage_from: kubelet-proxy`")
+    assert message.startswith(f"`prometheus: <target>` with `{field}`, or `usage_from: kubelet-proxy`")
 
 
 def test_a_source_without_a_limit_is_refused():
-    assert "a limit, `used` or `inodes`, beside the source of numbers" == refused(prometheus=METRICS)
-    assert "a limit, `used` or `inodes`, beside the source of numbers" == refused(usage_from="kubelet-proxy")
+    assert "a limit, `used` or `inodes`, with the source of numbers" == refused(prometheus=METRICS)
+    assert "a limit, `used` or `inodes`, with the source of numbers" == refused(usage_from="kubelet-proxy")
 
 
 def test_two_sources_are_refused():
@@ -100,7 +100,7 @@ def test_two_sources_are_refused():
 
 
 def test_labels_without_prometheus_are_refused():
-    assert "`prometheus: <target>` beside `prometheus_labels`" == refused(prometheus_labels={"cluster": "prod"})
+    assert "`prometheus: <target>` with `prometheus_labels`" == refused(prometheus_labels={"cluster": "prod"})
 
 
 def test_a_label_that_is_none_is_refused():

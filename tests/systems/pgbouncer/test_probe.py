@@ -69,20 +69,20 @@ NEW = {
 
 @dataclass(frozen=True)
 class Unheard(Query[int], name="tests.unheard-by-pgbouncer"):
-    """A question that no probe answers."""
+    """A query that no probe answers."""
 
 
 def read(tables: dict[str, str]) -> Pools:
     def show(what: str) -> list[dict[str, str]]:
         if what not in tables:
-            raise ProbeError(ProblemKind.UNSUPPORTED, f"this version does not know SHOW {what}")
+            raise ProbeError(ProblemKind.UNSUPPORTED, f"this version does not support SHOW {what}")
         names, *lines = (line.split() for line in tables[what].strip().splitlines())
         return [dict(zip(names, ("" if one == "-" else one for one in line), strict=True)) for line in lines]
 
     return _read_pools(show, None)
 
 
-def test_the_tables_of_an_old_version_are_read():
+def test_tables_of_an_old_version_are_read():
     assert read(OLD) == Pools(
         pools=(Pool(database="shop", user="app", active=3, waiting=2, waited_s=7, servers=8, in_use=5, size=20),),
         databases=(PooledDatabase(name="shop", server="db:5432", connections=8, max_connections=10),),
@@ -90,7 +90,7 @@ def test_the_tables_of_an_old_version_are_read():
     )
 
 
-def test_the_tables_of_a_new_version_are_read():
+def test_tables_of_a_new_version_are_read():
     assert read(NEW) == Pools(
         pools=(
             Pool(
@@ -112,7 +112,7 @@ def test_the_tables_of_a_new_version_are_read():
     )
 
 
-def test_servers_that_are_tested_before_they_are_used_again_are_idle():
+def test_tested_servers_count_as_idle():
     (pool,) = read(OLD).pools
 
     assert (8, 5) == (pool.servers, pool.in_use)  # sv_idle 1, sv_used 2
@@ -124,7 +124,7 @@ def silent(connection: socket.socket) -> None:
 
 
 def console(connection: socket.socket) -> None:
-    """Lets the client in, and then says nothing."""
+    """Accepts the login, and then stays silent."""
     connection.recv(4096)
     ready = b"R" + struct.pack("!II", 8, 0) + b"Z" + struct.pack("!I", 5) + b"I"
     connection.sendall(ready)
@@ -132,7 +132,7 @@ def console(connection: socket.socket) -> None:
 
 
 def leaving(connection: socket.socket) -> None:
-    """Lets the client in, and goes when it is asked something."""
+    """Accepts the login, and closes the connection at the first query."""
     connection.recv(4096)
     connection.sendall(b"R" + struct.pack("!II", 8, 0) + b"Z" + struct.pack("!I", 5) + b"I")
     connection.recv(4096)
@@ -142,7 +142,7 @@ def leaving(connection: socket.socket) -> None:
     ("speak", "times", "kind"),
     [(silent, 1, ProblemKind.LATE), (console, 1, ProblemKind.LATE), (leaving, 2, ProblemKind.UNREACHABLE)],
 )
-def test_a_console_that_falls_silent_or_goes_is_told_in_time(speak, times, kind):
+def test_silent_or_closed_console_is_reported_in_time(speak, times, kind):
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(10)
 
@@ -169,7 +169,7 @@ def ask(dsn: str) -> None:
         session.ask(ListPools("pool"), 0.5)
 
 
-def test_a_question_of_another_system_is_not_supported():
+def test_query_of_another_system_is_not_supported():
     session = PgbouncerSession(PgbouncerTarget(kind="pgbouncer", dsn="postgresql://someone@127.0.0.1/pgbouncer"))
     with pytest.raises(ProbeError, match=re.escape("does not answer tests.unheard-by-pgbouncer")):
         session.ask(Unheard("pool"), 1)

@@ -1,4 +1,4 @@
-"""What a policy may say of clients' sessions, and what it may not."""
+"""Valid and invalid expectations about client sessions."""
 
 import pytest
 from pydantic import ValidationError
@@ -19,24 +19,24 @@ def session(**fields) -> Session:
     return Session(pid=1, **{"application": "etl-night", "role": "app"} | fields)
 
 
-def test_a_limit_is_needed():
+def test_limit_is_required():
     with pytest.raises(ValidationError, match=r"at least one limit \(query, transaction, idle_in_transaction\)"):
         activity(severity="P1")
 
 
-def test_expectations_about_the_same_server_ask_the_same_question():
+def test_expectations_of_one_server_share_the_query():
     first, second = activity(query={"P1": "5m"}), activity(transaction={"P1": "1h"}, allow=[])
 
     assert (Activity("target"),) == first.queries() == second.queries()
 
 
 @pytest.mark.parametrize("entry", [{}, {"application": "*"}, {"role": "**", "database": "*"}, {"at_most": "1h"}])
-def test_an_entry_that_allows_everybody_is_refused(entry):
-    with pytest.raises(ValidationError, match="it would allow everything"):
+def test_entry_that_allows_every_session_is_rejected(entry):
+    with pytest.raises(ValidationError, match="which would allow everything"):
         activity(query={"P1": "5m"}, allow=[entry])
 
 
-def test_an_entry_that_allows_no_time_is_refused():
+def test_entry_without_time_is_rejected():
     with pytest.raises(ValidationError, match="longer than nothing"):
         activity(query={"P1": "5m"}, allow=[{"role": "etl", "at_most": "0s"}])
 
@@ -55,7 +55,7 @@ def test_every_pattern_of_an_entry_must_match(entry, covers):
     assert covers is Allowed(**entry).covers(session())
 
 
-def test_by_default_a_dump_may_take_a_day():
+def test_dump_may_take_a_day_by_default():
     (dump, *_) = activity(query={"P1": "5m"}).allow
 
     assert (True, False) == (dump.covers(session(application="pg_dumpall")), dump.covers(session()))

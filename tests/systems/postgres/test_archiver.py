@@ -1,4 +1,4 @@
-"""What a server's archiver tells, without a server."""
+"""The evaluation of an archiver's answers, without a server."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,7 +57,7 @@ WAITS = {"waiting": 3, "oldest_waiting": "000000010000000000000006.ready"}
         (NEVER, False),
     ],
 )
-def test_the_last_attempt_failed_also_where_none_ever_worked(changed, failing):
+def test_never_successful_archiver_is_failing(changed, failing):
     assert failing == archiving(**changed).failing
 
 
@@ -70,11 +70,11 @@ def test_the_last_attempt_failed_also_where_none_ever_worked(changed, failing):
         ({"last_failed_at": ago(minutes=5)}, 5 * 60),
     ],
 )
-def test_how_long_wal_waits(changed, seconds):
+def test_wait_of_wal_is_measured(changed, seconds):
     assert seconds == waiting(archiving(**changed)).seconds
 
 
-def test_the_file_that_waits_and_the_one_that_failed_are_named():
+def test_waiting_and_failed_files_are_facts():
     failed = {"last_failed_at": ago(minutes=1), "last_failed_wal": "000000010000000000000007"}
     queue = waiting(archiving(**WAITS, **failed, oldest_waiting_since=ago(hours=1), failed_count=9))
 
@@ -112,18 +112,18 @@ def test_the_file_that_waits_and_the_one_that_failed_are_named():
         ),
     ],
 )
-def test_how_old_changes_are_outside_the_archive(changed, seconds, judged):
+def test_age_of_unarchived_changes_is_measured(changed, seconds, judged):
     outside = unarchived(EXPECTATION.archiver, EXPECTATION.age, archiving(**changed))
 
     assert (seconds, judged) == (outside.seconds, outside.judged)
 
 
-def test_a_server_that_does_not_say_since_when_proves_nothing():
-    with pytest.raises(CouldNotObserve, match="neither when it last archived anything nor since when it counts"):
+def test_archiver_without_times_is_unknown():
+    with pytest.raises(CouldNotObserve, match="neither its last archiving nor the start of its counters"):
         unarchived(EXPECTATION.archiver, EXPECTATION.age, archiving(**NEVER, counting_since=None))
 
 
-def test_a_timeout_is_suggested_only_where_it_would_help():
+def test_archive_timeout_is_suggested_only_if_it_helps():
     assert {"archive_timeout": "900"} == unarchived(
         EXPECTATION.archiver, EXPECTATION.age, archiving(unfinished_bytes=5000)
     ).facts
@@ -136,11 +136,11 @@ def test_a_timeout_is_suggested_only_where_it_would_help():
         ({}, None),
         ({"archive_mode": "always"}, None),
         ({"archive_mode": "off"}, "archive_mode is off: no WAL is archived"),
-        ({"has_command": False}, "neither archive_command nor archive_library is set: WAL is kept and waits"),
-        ({"discards": True}, "archive_command succeeds and keeps nothing"),
+        ({"has_command": False}, "neither archive_command nor archive_library is set: WAL piles up"),
+        ({"discards": True}, "archive_command succeeds without storing anything"),
     ],
 )
-def test_settings_under_which_nothing_is_archived(changed, observed):
+def test_settings_without_archiving_have_a_reason(changed, observed):
     fault = not_archiving(archiving(**changed))
 
     assert observed == (fault and fault.observed)
@@ -156,7 +156,7 @@ def test_settings_under_which_nothing_is_archived(changed, observed):
         (True, "always", "skip", True),
     ],
 )
-def test_who_must_archive(standby, mode, on_standby, must):
+def test_standby_is_judged_by_archive_mode_and_policy(standby, mode, on_standby, must):
     expectation = expect(PostgresArchiver, TARGET, age={"P1": "1h"}, on_standby=on_standby)
     answer = archiving(standby=standby, archive_mode=mode)
 

@@ -1,4 +1,4 @@
-"""What a policy may say of a WAL archive, and what it may not."""
+"""Valid and invalid expectations about a WAL archive."""
 
 import pytest
 from pydantic import ValidationError
@@ -16,28 +16,28 @@ def archiver(**fields) -> PostgresArchiver:
     return expect(PostgresArchiver, TARGET, **fields)
 
 
-def test_a_limit_is_needed():
+def test_limit_is_required():
     with pytest.raises(ValidationError, match=r"at least one limit \(waiting, backlog, age\)"):
         archiver(severity="P1", on_standby="skip")
 
 
-def test_no_archive_at_all_is_as_bad_as_the_worst_limit_or_as_the_policy_says():
+def test_missing_archive_has_the_worst_severity_or_the_policys():
     assert Severity.P1 == archiver(waiting={"P2": "5m", "P1": "15m"}).ungraded_severity
     assert Severity.P0 == archiver(waiting={"P2": "5m", "P1": "15m"}, severity="P0").ungraded_severity
 
 
-def test_the_right_that_it_needs_is_named():
+def test_required_right_is_listed():
     (query,) = archiver(backlog={"P1": 100}).queries()
 
     assert ["pg_monitor"] == [grant.role for grant in query.permissions()]
 
 
-def test_a_standby_is_skipped_only_by_a_word_of_the_policy():
+def test_standby_is_skipped_only_by_policy():
     assert not archiver(backlog={"P1": 100}).does_not_apply(ON_STANDBY)
     assert archiver(backlog={"P1": 100}, on_standby="skip").does_not_apply(ON_STANDBY)
 
 
-def test_what_is_denied_is_never_skipped():
+def test_denied_query_is_never_skipped():
     denied = Problem(kind=ProblemKind.DENIED, text="")
 
     assert not archiver(backlog={"P1": 100}, on_standby="skip").does_not_apply(denied)

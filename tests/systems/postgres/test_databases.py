@@ -9,5 +9,5 @@ from opscheck.systems.postgres.databases import connectable
     ("name", "is_one"),
     [("shop", True), ('od d "x"', True), ("", False), ("host=evil", False), ("postgresql://evil/shop", False)],
 )
-def test_what_psql_takes_for_a_connection_string_is_no_name_to_it(name, is_one):
+def test_name_like_a_connection_string_is_not_connectable(name, is_one):
     assert is_one == connectable(name)

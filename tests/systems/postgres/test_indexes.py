@@ -1,4 +1,4 @@
-"""What a policy may say of indexes, and what it may not."""
+"""Valid and invalid expectations about indexes."""
 
 import pytest
 from pydantic import ValidationError
@@ -19,26 +19,26 @@ def indexes(**fields) -> PostgresIndexes:
     return expect(PostgresIndexes, TARGET, **fields)
 
 
-def test_a_limit_is_needed():
+def test_limit_is_required():
     with pytest.raises(ValidationError, match=r"at least one limit \(invalid, duplicates, unused\)"):
         indexes(severity="P2")
 
 
-def test_only_what_has_a_limit_is_asked():
+def test_only_limits_cause_queries():
     assert [ListInvalidIndexes("target")] == list(indexes(invalid={"P2": 0}).queries())
     assert [ListDuplicateIndexes("target", "a"), ListDuplicateIndexes("target", "b")] == list(
         indexes(duplicates={"P3": "0B"}, databases=["a", "b"]).queries()
     )
 
 
-def test_for_how_long_an_index_is_unused_is_a_part_of_the_question():
+def test_unused_for_is_part_of_the_query():
     (question,) = indexes(unused={"P3": "100MB"}, unused_for="7d").queries()
 
     assert ListUnusedIndexes("target", None, unused_for_s=7 * 86400) == question
-    assert "the indexes that nobody has used for 7 days in the database of the dsn" == question.text()
+    assert "the indexes that were not used for 7 days in the database of the dsn" == question.text()
 
 
-def test_only_what_is_being_built_needs_a_right():
+def test_only_invalid_indexes_need_a_right():
     expectation = indexes(invalid={"P2": 0}, duplicates={"P3": "0B"}, unused={"P3": "0B"})
 
     assert ["GRANT pg_read_all_stats"] == [

@@ -69,7 +69,7 @@ def _fresh(installation) -> Iterator[PostgreSQL]:
 
 @pytest.fixture(name="granted")
 def _granted(fresh: PostgreSQL) -> PostgreSQL:
-    """What is printed was applied, and applied again."""
+    """A server on which the printed script ran twice."""
     for _ in range(2):
         apply(fresh, printed(fresh))
     execute(fresh, f"ALTER ROLE opscheck PASSWORD '{fresh._passwords['opscheck']}'")
@@ -125,7 +125,7 @@ def checks_of_postgres() -> dict[type[Expectation], Callable[..., None]]:
 
 
 def denied(server: PostgreSQL) -> dict[str, Problem]:
-    """Which expectations are unknown for want of a right, and why."""
+    """The expectations that are unknown because of a missing right, with the reason."""
     problems: dict[str, Problem] = {}
     judges = checks_of_postgres()
     try:
@@ -152,18 +152,18 @@ def needing(server: PostgreSQL, *wanted: Permission | type[Permission] | str) ->
     return {name for name, expectation in found if any(map(is_wanted, permissions(expectation)))}
 
 
-def test_every_kind_has_something_to_expect_and_a_check(fresh):
+def test_every_kind_has_an_expectation_and_a_check(fresh):
     named = expectations(fresh)
 
     assert set(FIELDS) == {one.check for one in named.values()}
     assert {type(one) for one in named.values()} <= set(checks_of_postgres())
 
 
-def test_what_is_printed_is_enough(granted):
+def test_printed_script_is_sufficient(granted):
     assert {} == denied(granted)
 
 
-def test_without_it_everything_is_unknown_that_needs_a_right(granted):
+def test_missing_script_makes_queries_unknown(granted):
     execute(granted, "REVOKE pg_monitor FROM opscheck")
     roles = ("pg_monitor", "pg_read_all_stats", "pg_read_all_settings")
     missing = denied(granted)
@@ -173,7 +173,7 @@ def test_without_it_everything_is_unknown_that_needs_a_right(granted):
         assert any(f"GRANT {role} TO" in problem.advice for role in roles), name
 
 
-def test_a_role_that_pg_monitor_brings_is_missing_to_what_needs_it_alone(granted):
+def test_missing_role_affects_only_its_queries(granted):
     execute(granted, "REVOKE pg_monitor FROM opscheck")
     execute(granted, "GRANT pg_read_all_settings TO opscheck")
     try:
@@ -203,7 +203,7 @@ def test_a_role_that_pg_monitor_brings_is_missing_to_what_needs_it_alone(granted
         ("EXECUTE ON FUNCTION pg_hba_file_rules()", "pg_hba_file_rules()", "integration_db", ConfigurationFilesGrant),
     ],
 )
-def test_a_right_in_a_database_is_missing_to_what_needs_it_alone(granted, revoke, grant, database, wanted):
+def test_missing_database_right_affects_only_its_queries(granted, revoke, grant, database, wanted):
     execute(granted, f"REVOKE {revoke} FROM opscheck", database)
     missing = denied(granted)
 
@@ -211,7 +211,7 @@ def test_a_right_in_a_database_is_missing_to_what_needs_it_alone(granted, revoke
     assert all(grant in problem.advice for problem in missing.values())
 
 
-def test_a_database_that_it_may_not_enter_is_missing_to_what_looks_into_it_alone(granted):
+def test_missing_connect_affects_only_its_database(granted):
     execute(granted, "REVOKE CONNECT ON DATABASE elsewhere FROM opscheck")
     missing = denied(granted)
 
@@ -219,7 +219,7 @@ def test_a_database_that_it_may_not_enter_is_missing_to_what_looks_into_it_alone
     assert all('GRANT CONNECT ON DATABASE "elsewhere"' in problem.advice for problem in missing.values())
 
 
-def test_without_the_right_to_enter_at_all_everything_is_unknown(granted):
+def test_missing_connect_to_the_server_makes_all_unknown(granted):
     execute(granted, "REVOKE CONNECT ON DATABASE integration_db FROM opscheck")
     missing = denied(granted)
 
@@ -234,38 +234,38 @@ def statements(script: str) -> Iterable[str]:
     return [line for line in script.splitlines() if not line.startswith("--")]
 
 
-def test_what_pg_monitor_brings_is_not_granted_beside_it():
+def test_roles_of_pg_monitor_are_not_granted_again():
     script = rendered(
         "host=h dbname=d", RoleGrant("pg_read_all_stats", "sessions"), RoleGrant("pg_monitor", "files of WAL")
     )
 
     assert "GRANT pg_monitor TO opscheck;" in statements(script)
     assert "GRANT pg_read_all_stats TO opscheck;" not in script
-    assert "-- sessions (pg_read_all_stats, which pg_monitor brings)" in script
+    assert "-- sessions (pg_read_all_stats, part of pg_monitor)" in script
 
 
-def test_pg_monitor_is_not_granted_where_less_is_enough():
+def test_pg_monitor_is_granted_only_if_needed():
     script = rendered("host=h dbname=d", RoleGrant("pg_read_all_stats", "sessions"))
 
     assert "pg_monitor" not in script
 
 
-def test_the_role_may_have_few_connections():
+def test_role_has_a_connection_limit():
     assert "ALTER ROLE opscheck CONNECTION LIMIT 6;" in statements(rendered("host=h dbname=d"))
 
 
-def test_what_belongs_to_a_database_follows_its_name():
+def test_database_grants_follow_their_connect():
     script = rendered("host=h dbname=shop", SequenceGrant("books"), SequenceGrant(None), OwnTables("books"))
-    places = [line for line in script.splitlines() if line.startswith(("\\connect", "-- What the policy's own"))]
+    places = [line for line in script.splitlines() if line.startswith(("\\connect", "-- The tables that"))]
 
     assert [
         '\\connect "shop"',
         '\\connect "books"',
-        "-- What the policy's own sql reads, which nobody but you can tell:",
+        "-- The tables that the policy's sql reads; add their names:",
     ] == places
 
 
-def test_what_belongs_to_databases_of_a_pattern_is_said_for_each():
+def test_pattern_grants_are_comments_for_each_database():
     script = rendered("host=h dbname=shop", SequenceGrant("books*"))
 
     assert "-- Once in each database that matches books*:" in script
@@ -282,7 +282,7 @@ def test_what_belongs_to_databases_of_a_pattern_is_said_for_each():
         ("a.b'c*", "a.b'cd", "axb'cd"),
     ],
 )
-def test_the_databases_of_a_pattern_are_those_that_it_means(fresh, pattern, matches, differs):
+def test_pattern_grants_match_the_same_databases(fresh, pattern, matches, differs):
     (line,) = (one for one in rendered("host=h", ConnectGrant(pattern)).splitlines() if "datname ~" in one)
     (expression,) = (part for part in [line.partition("datname ~ ")[2]])
     with psycopg.connect(fresh.dsn("postgres"), autocommit=True) as connection:
@@ -293,7 +293,7 @@ def test_the_databases_of_a_pattern_are_those_that_it_means(fresh, pattern, matc
     assert [(True,), (False,)] == found
 
 
-def test_what_the_command_prints_of_a_database_can_be_piped_to_psql(fresh, tmp_path):
+def test_printed_database_grants_run_in_psql(fresh, tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.write_text(
         "version: 1\nenvironment: test\ntargets: {database: {kind: postgres, dsn: 'host=h dbname=elsewhere'}}\n"
@@ -312,16 +312,16 @@ def test_what_the_command_prints_of_a_database_can_be_piped_to_psql(fresh, tmp_p
         "host=h user=u password=p dbname='my\"db'",
     ],
 )
-def test_the_database_of_the_dsn_is_named(dsn):
+def test_database_of_the_dsn_is_in_the_script(dsn):
     assert 'GRANT CONNECT ON DATABASE "my""db" TO opscheck;' in rendered(dsn)
 
 
-def test_a_dsn_without_a_database_leaves_it_to_the_reader():
+def test_dsn_without_database_has_a_comment():
     sql = rendered("host=h", SequenceGrant(None))
 
-    assert "-- Where PUBLIC may not connect: GRANT CONNECT ON DATABASE … TO opscheck;" in sql
-    assert "-- In the database that the dsn names:" in sql
+    assert "-- If PUBLIC may not connect: GRANT CONNECT ON DATABASE … TO opscheck;" in sql
+    assert "-- In the database of the dsn:" in sql
 
 
-def test_no_secret_is_printed():
+def test_secrets_are_not_printed():
     assert "hunter2" not in rendered("postgresql://u:hunter2@h/db", SequenceGrant(None))

@@ -22,7 +22,7 @@ def _only(tmp_path, monkeypatch):
     return look_in
 
 
-def test_the_newest_stands_first_and_tells_its_version(tmp_path, only):
+def test_newest_installation_is_first_with_its_version(tmp_path, only):
     program(tmp_path / "old" / "bin", "pg_restore", "pg_restore (PostgreSQL) 9.6.24")
     program(tmp_path / "new", "pg_restore", "pg_restore (PostgreSQL) 18.1 (Debian 18.1-1.pgdg12+2)")
     program(tmp_path / "next", "pg_restore", "pg_restore (PostgreSQL) 19beta2")
@@ -35,7 +35,7 @@ def test_the_newest_stands_first_and_tells_its_version(tmp_path, only):
     assert tmp_path / "old" / "bin" / "pg_restore" == found[-1].program("pg_restore")
 
 
-def test_a_folder_that_lacks_one_of_the_programs_is_none(tmp_path, only):
+def test_folder_without_all_programs_is_skipped(tmp_path, only):
     program(tmp_path / "clients", "pg_restore", "pg_restore (PostgreSQL) 18.1")
     program(tmp_path / "all", "pg_restore", "pg_restore (PostgreSQL) 16.2")
     program(tmp_path / "all", "initdb", "initdb (PostgreSQL) 16.2")
@@ -44,7 +44,7 @@ def test_a_folder_that_lacks_one_of_the_programs_is_none(tmp_path, only):
     assert [16] == [one.major for one in installations("pg_restore", "initdb")]
 
 
-def test_what_is_no_program_of_postgresql_is_left_out(tmp_path, only):
+def test_foreign_program_is_skipped(tmp_path, only):
     program(tmp_path / "other", "pg_restore", "restored everything")
     program(tmp_path / "fails", "pg_restore", "pg_restore (PostgreSQL) 18.1'; exit 1; '")
     (tmp_path / "plain").mkdir()
@@ -54,7 +54,7 @@ def test_what_is_no_program_of_postgresql_is_left_out(tmp_path, only):
     assert () == installations("pg_restore")
 
 
-def test_a_folder_that_is_named_twice_is_one(tmp_path, only):
+def test_duplicate_folder_counts_once(tmp_path, only):
     program(tmp_path / "one" / "bin", "pg_restore", "pg_restore (PostgreSQL) 18.1")
     (tmp_path / "two").symlink_to(tmp_path / "one")
     only("one", "two", "one/bin")
@@ -62,13 +62,13 @@ def test_a_folder_that_is_named_twice_is_one(tmp_path, only):
     assert 1 == len(installations("pg_restore"))
 
 
-def test_an_empty_variable_looks_nowhere(monkeypatch):
+def test_empty_variable_finds_nothing(monkeypatch):
     monkeypatch.setenv(VARIABLE, "")
 
     assert () == installations("pg_restore")
 
 
-def test_the_wheel_is_found_where_it_is_installed(monkeypatch):
+def test_installed_wheel_is_found(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
 
     assert {16, 18} <= {one.major for one in installations("initdb", "postgres", "pg_dump", "pg_restore", "psql")}

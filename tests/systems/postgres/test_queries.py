@@ -1,4 +1,4 @@
-"""What a policy may say of the statements that a server executes."""
+"""Valid and invalid expectations about statements."""
 
 import pytest
 from pydantic import ValidationError
@@ -27,19 +27,19 @@ def made(**fields) -> PostgresQueries:
         ({"load": {"P1": True}}, "valid number"),
     ],
 )
-def test_what_could_never_fail_or_is_no_limit_is_refused(fields, why):
+def test_limit_that_cannot_fail_is_rejected(fields, why):
     with pytest.raises(ValidationError, match=why):
         made(**fields)
 
 
-def test_the_counters_are_kept_from_run_to_run_and_the_texts_are_not():
+def test_counters_are_remembered_and_texts_are_not():
     counters, texts = made().queries()
 
     assert (CountStatements("target"), ReadStatements("target")) == (counters, texts)
     assert (True, False) == (counters.remembered, texts.remembered)
 
 
-def test_databases_are_listed_where_some_are_named_and_the_extension_may_be_elsewhere():
+def test_named_databases_are_listed_with_another_extension_in():
     asked = made(mean={"P3": "1s"}, databases=["shop*"], extension_in="postgres").queries()
 
     assert (
@@ -53,9 +53,9 @@ def test_databases_are_listed_where_some_are_named_and_the_extension_may_be_else
     ("database", "role", "meant"),
     [("shop", "app", True), ("shop_eu", "app", True), ("stock", "app", False), ("shop", "opscheck", False)],
 )
-def test_statements_are_chosen_by_database_and_role(database, role, meant):
+def test_statements_are_selected_by_database_and_role(database, role, meant):
     assert meant == made(mean={"P3": "1s"}, databases=["shop*"]).means(database, role)
 
 
-def test_the_right_that_it_needs_is_named():
+def test_required_right_is_listed():
     assert ["pg_read_all_stats"] * 2 == [one.permissions()[0].role for one in made().queries()]

@@ -1,4 +1,4 @@
-"""What a policy may have executed, and what it may judge of that."""
+"""Valid and invalid custom SELECT statements and their limits."""
 
 import pytest
 from pydantic import ValidationError
@@ -37,7 +37,7 @@ def refusal(sql: str = "SELECT 1", **fields) -> str:
         "SELECT '$1'",
     ],
 )
-def test_one_select_is_taken(sql):
+def test_one_select_is_accepted(sql):
     assert sql.strip().rstrip(";").rstrip() == made(sql).sql
 
 
@@ -51,8 +51,8 @@ def test_one_select_is_taken(sql):
         ("EXPLAIN ANALYZE SELECT 1", "begins with SELECT"),
         ("SELECTED", "begins with SELECT"),
         ("COPY t TO PROGRAM 'sh'", "begins with SELECT"),
-        ("SELECT 1; SELECT 2", "one statement alone"),
-        ("SELECT 1; -- two", "one statement alone"),
+        ("SELECT 1; SELECT 2", "one statement, with nothing after"),
+        ("SELECT 1; -- two", "one statement, with nothing after"),
         ("SELECT $1", "without parameters"),
         ("SELECT set_config('a', 'b', false)", "`set_config` acts"),
         ("SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_stat_activity", "`pg_terminate_backend` acts"),
@@ -61,7 +61,7 @@ def test_one_select_is_taken(sql):
         ("SELECT pg_stat_statements_reset()", "acts, waits or keeps a lock"),
     ],
 )
-def test_anything_else_is_refused_before_it_is_asked(sql, why):
+def test_other_statements_are_rejected(sql, why):
     assert why in refusal(sql)
 
 
@@ -76,7 +76,7 @@ def test_anything_else_is_refused_before_it_is_asked(sql, why):
         (NUMBER | {"columns": ["a"]}, "or `columns`"),
         (NUMBER | {"subject": "a"}, "or `subject`"),
         ({"empty": True, "rows_at_most": {"P3": 1}}, "`empty: true` alone"),
-        ({"rows_at_most": {"P3": 1}, "subject": "a"}, "`empty: true` beside `subject`"),
+        ({"rows_at_most": {"P3": 1}, "subject": "a"}, "`empty: true` with `subject`"),
         ({"rows_at_most": {"P3": 1, "P1": 1000}}, "limits below `max_rows` (1000)"),
         ({"rows_at_least": {"P3": 10}, "max_rows": 10}, "limits below `max_rows` (10)"),
         ({"rows_at_least": {"P3": 0}}, "more than 0"),
@@ -84,17 +84,17 @@ def test_anything_else_is_refused_before_it_is_asked(sql, why):
         ({"at_most": {"P3": True}}, "a number"),
     ],
 )
-def test_what_could_never_fail_or_mean_two_things_is_refused(fields, why):
+def test_ambiguous_limits_are_rejected(fields, why):
     assert why in refusal(**fields)
 
 
-def test_only_what_may_be_shown_is_asked_for():
+def test_only_shown_columns_are_queried():
     (query,) = made(empty=True, subject="a", columns=["b", "a"], severity="P3", databases=["stock"]).queries()
 
     assert Select("target", "stock", "SELECT 1", shown=("a", "b")) == query
 
 
-def test_one_statement_that_two_expectations_judge_is_asked_once():
+def test_expectations_with_one_statement_share_the_query():
     first, second = made(at_most={"P1": 5}), made(at_least={"P3": 1})
 
     assert tuple(first.queries()) == tuple(second.queries()) == (Select("target", sql="SELECT 1", number=True),)

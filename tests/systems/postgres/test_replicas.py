@@ -1,4 +1,4 @@
-"""What a server tells of its replicas, without a server."""
+"""The evaluation of replicas, without a server."""
 
 from typing import Any
 
@@ -47,18 +47,18 @@ def primary(*senders: Sender, timeout_s: float = 60.0) -> Replication:
         (sender("", state="startup"), False),
     ],
 )
-def test_who_is_a_replica_without_a_name_and_by_a_pattern(who, is_one):
+def test_replicas_are_selected_by_default_and_by_pattern(who, is_one):
     assert [is_one, is_one] == [bool(replicas(primary(who), names, "streaming")) for names in (None, ("*",))]
 
 
 @pytest.mark.parametrize("name", ["pg_receivewal", "subscription"])
-def test_tools_and_subscribers_are_replicas_by_their_very_name(name):
+def test_tools_and_subscribers_need_their_exact_name(name):
     there = primary(sender(name, logical=name == "subscription"))
 
     assert [f"replica {name}"] == [one.subject for one in replicas(there, (name,), "streaming")]
 
 
-def test_only_those_that_are_named_are_judged():
+def test_only_named_replicas_are_judged():
     there = primary(sender("standby_1"), sender("standby_2"), sender("test-copy"))
 
     assert ["replica standby_1", "replica standby_2"] == [
@@ -66,14 +66,14 @@ def test_only_those_that_are_named_are_judged():
     ]
 
 
-def test_a_pattern_that_matches_nobody_is_missing():
+def test_pattern_without_match_is_missing():
     there = primary(sender("standby_1"), sender("pg_basebackup"))
 
     assert ["standby_2", "pg_*"] == missing_names(there, ("standby_?", "standby_2", "pg_*"))
     assert ({"missing": "standby_2"}, {}) == (missing_facts("standby_2"), missing_facts("pg_*"))
 
 
-def test_replicas_of_one_name_are_told_apart():
+def test_replicas_of_one_name_have_different_subjects():
     there = primary(sender("walreceiver", pid=1), sender("walreceiver", pid=2, client=""))
 
     assert ["replica walreceiver from 10.0.0.2 (pid 1)", "replica walreceiver from a Unix socket (pid 2)"] == [
@@ -81,7 +81,7 @@ def test_replicas_of_one_name_are_told_apart():
     ]
 
 
-def test_one_that_catches_up_counts_only_by_a_word_of_the_policy():
+def test_catching_up_replica_counts_only_by_policy():
     there = primary(sender(state="catchup"))
 
     (strict,), (patient,) = replicas(there, None, "streaming"), replicas(there, None, "catchup")
@@ -92,7 +92,7 @@ def test_one_that_catches_up_counts_only_by_a_word_of_the_policy():
 @pytest.mark.parametrize(
     ("sync_state", "synchronous"), [("sync", True), ("quorum", True), ("potential", False), ("async", False)]
 )
-def test_who_is_synchronous(sync_state, synchronous):
+def test_synchronous_states_are_sync_and_quorum(sync_state, synchronous):
     (one,) = replicas(primary(sender(sync_state=sync_state)), None, "streaming")
 
     assert synchronous == one.synchronous
@@ -107,28 +107,28 @@ def test_who_is_synchronous(sync_state, synchronous):
         pytest.param({"lag_s": -1.0}, 0, id="a clock that was set"),
     ],
 )
-def test_the_lag_of_a_replica(changed, seconds):
+def test_lag_of_a_replica_is_computed(changed, seconds):
     (one,) = replicas(primary(sender(**changed)), None, "streaming")
 
     assert seconds == lag(QUERY, one)
 
 
-def test_a_replica_that_is_behind_without_a_lag_is_unknown():
+def test_lagging_replica_without_replay_lag_is_unknown():
     (one,) = replicas(primary(sender(lag_s=None)), None, "streaming")
 
-    with pytest.raises(CouldNotObserve, match="replica standby_1 is behind, and there is no replay_lag of it yet"):
+    with pytest.raises(CouldNotObserve, match="replica standby_1 is behind, and its replay_lag is not reported yet"):
         lag(QUERY, one)
 
 
-def test_a_replica_that_has_said_nothing_yet_is_unknown():
+def test_replica_without_reply_is_unknown():
     (one,) = replicas(primary(sender(unsent_bytes=None, unflushed_bytes=None, behind_bytes=None)), None, "streaming")
 
     assert "streaming" == one.detail
-    with pytest.raises(CouldNotObserve, match="has not said yet what it has replayed"):
+    with pytest.raises(CouldNotObserve, match="has not reported its replay position yet"):
         behind_bytes(QUERY, one)
 
 
-def test_a_replica_that_caught_up_while_it_was_watched_has_replayed_all():
+def test_replica_that_caught_up_has_replayed_all():
     (one,) = replicas(primary(sender(behind_bytes=None, caught_up_s=0.1)), None, "streaming")
 
     assert 0 == behind_bytes(QUERY, one)
@@ -145,7 +145,7 @@ def test_a_replica_that_caught_up_while_it_was_watched_has_replayed_all():
         (None, 60, None, None),
     ],
 )
-def test_for_how_long_a_replica_may_be_silent(silent_s, timeout_s, limit, found):
+def test_silence_limit_of_a_replica_is_applied(silent_s, timeout_s, limit, found):
     answer = primary(sender(silent_s=silent_s), timeout_s=timeout_s)
     (one,) = replicas(answer, None, "streaming")
 

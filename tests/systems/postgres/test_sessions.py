@@ -1,4 +1,4 @@
-"""How a session is told."""
+"""The description of a session."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,11 +17,11 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
         ({"kind": "autovacuum worker", "database": "orders"}, "pid 7 (autovacuum worker) on orders"),
     ],
 )
-def test_who_it_is(fields, words):
+def test_session_is_described_by_pid_and_application(fields, words):
     assert words == describe(Session(pid=7, **fields))
 
 
-def test_what_it_does():
+def test_session_state_is_described():
     waiting = {"state": "active", "state_change": NOW - timedelta(minutes=5), "wait": "Lock: relation"}
 
     assert "active for 5m, waits for Lock: relation, from 10.0.0.7" == current_state(
@@ -36,8 +36,8 @@ def test_what_it_does():
     [
         ("active", "SELECT ?", "query: SELECT ?"),
         ("idle in transaction", "SELECT ?", "last query: SELECT ?"),
-        ("idle", "", "last query: not told"),
+        ("idle", "", "last query: not shown"),
     ],
 )
-def test_what_it_executes_or_did(state, query, words):
+def test_session_statement_is_described(state, query, words):
     assert words == statement(Session(pid=7, state=state, query=query))

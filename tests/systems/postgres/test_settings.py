@@ -1,4 +1,4 @@
-"""What a policy may say of how a server is set up, and what it may not."""
+"""Valid and invalid expectations about settings."""
 
 import pytest
 from pydantic import ValidationError
@@ -28,25 +28,25 @@ def refusal(**fields) -> str:
     return "\n".join(one["msg"] for one in error.value.errors())
 
 
-def test_a_group_is_needed():
+def test_group_is_required():
     assert "at least one limit (settings, pending_restart, " in refusal()
 
 
 @pytest.mark.parametrize("group", ["pending_restart", "checksums", "collations", "invalid_databases"])
-def test_a_group_that_is_switched_off_is_none(group):
+def test_disabled_group_does_not_count(group):
     assert "at least one limit" in refusal(**{group: False})
 
 
 @pytest.mark.parametrize("fields", [{"settings": {}}, {"extensions": {}}])
-def test_a_group_without_anything_in_it_is_refused(fields):
+def test_empty_group_is_rejected(fields):
     assert "at least 1 item" in refusal(**fields)
 
 
-def test_a_severity_is_needed_for_what_has_none_of_its_own():
+def test_severity_is_required_without_own_severities():
     assert "`severity`" in refusal(severity=None, checksums=True)
 
 
-def test_each_item_may_have_a_severity_of_its_own():
+def test_item_can_have_its_own_severity():
     expectation = made(
         severity="P3",
         settings={"fsync": {"equals": True, "severity": "P1"}},
@@ -60,7 +60,7 @@ def test_each_item_may_have_a_severity_of_its_own():
 
 
 @pytest.mark.parametrize("value", [True, "on", 100, 0.5, -1, "4MB", ""])
-def test_a_plain_value_is_what_a_setting_must_be(value):
+def test_plain_value_means_equals(value):
     (rule,) = made(settings={"name": value}).settings.values()
 
     assert ("equals", value, type(value)) == (rule.operator, rule.operand, type(rule.operand))
@@ -79,16 +79,16 @@ def test_a_plain_value_is_what_a_setting_must_be(value):
         ({"is": "on"}, "not permitted"),
     ],
 )
-def test_a_rule_that_could_mean_anything_is_refused(rule, why):
+def test_invalid_rule_is_rejected(rule, why):
     assert why in refusal(settings={"work_mem": rule})
 
 
 @pytest.mark.parametrize("version", ["", "latest", "> 3", "<= 3.4", ">="])
-def test_a_version_that_cannot_be_compared_is_refused(version):
+def test_invalid_version_is_rejected(version):
     assert "`any`, a version such as" in refusal(extensions={"postgis": version})
 
 
-def test_only_what_is_judged_is_asked():
+def test_only_groups_cause_queries():
     where = "target"
 
     assert [ReadSettings(where, ("fsync", "timezone"))] == list(
@@ -105,13 +105,13 @@ def test_only_what_is_judged_is_asked():
     assert [ReadServerState(where)] == list(made(checksums=True, databases=["*"]).queries())
 
 
-def test_a_setting_that_may_mean_another_one_asks_for_both():
+def test_setting_with_fallback_queries_both():
     (query,) = made(settings={"autovacuum_work_mem": "64MB"}).queries()
 
     assert ("autovacuum_work_mem", "maintenance_work_mem") == query.names
 
 
-def test_the_rights_that_it_needs_are_named():
+def test_required_rights_are_listed():
     rights = [
         one.text()
         for query in made(settings={"fsync": 1}, configuration_files=True).queries()

@@ -1,4 +1,4 @@
-"""What a policy may say of the size of databases, and which questions follow from it."""
+"""Valid and invalid expectations about sizes, and their queries."""
 
 import pytest
 from pydantic import ValidationError
@@ -33,13 +33,13 @@ def further(expectation: PostgresSize, **sizes: int) -> set:
     return set(expectation.follow_up_queries(answers.__getitem__))
 
 
-def test_a_limit_is_needed():
+def test_limit_is_required():
     with pytest.raises(ValidationError, match=r"at least one limit \(size, total, growth, grown, sequences\)"):
         size(severity="P1")
 
 
 @pytest.mark.parametrize("limit", ["100%", {"P2": "75%", "P0": "100%"}])
-def test_a_sequence_cannot_be_used_more_than_whole(limit):
+def test_sequence_limit_of_100_percent_is_rejected(limit):
     with pytest.raises(ValidationError, match="a percentage below 100%"):
         size(sequences=limit, severity="P1")
 
@@ -59,31 +59,31 @@ def test_a_sequence_cannot_be_used_more_than_whole(limit):
         ({"size": {"P2": "1GB"}, "databases": ["shop_*"]}, {ReadSizes("target", None), LIST}),
     ],
 )
-def test_it_asks_what_it_judges_and_no_more(fields, queries):
+def test_only_limits_cause_queries(fields, queries):
     expectation = size(**fields)
 
     assert queries | {IDENTITY} == {*expectation.queries(), *expectation.evidence_queries()}
 
 
-def test_what_a_pattern_means_is_asked_in_each_database():
+def test_pattern_is_queried_in_each_database():
     fields = {"size": {"P2": "1GB"}, "sequences": {"P2": "75%"}, "databases": ["shop_*"]}
     each = {Sequences("target", name) for name in ("shop_one", "shop_two")}
 
     assert each == further(size(**fields))
 
 
-def test_what_is_not_judged_is_not_asked_where_a_pattern_matches():
+def test_pattern_causes_queries_for_limits_only():
     assert {Sequences("target", "shop_one")} == further(size(sequences={"P2": "75%"}, databases=["shop_one*"]))
 
 
-def test_where_a_pattern_matches_the_largest_relations_are_asked_of_what_is_told():
+def test_relations_of_a_pattern_are_read_for_findings_only():
     assert {LargestRelations("target", "wiki")} == further(size(size={"P2": "1GB"}, databases=["*"]), wiki=2 * 10**9)
     assert set() == further(size(size={"P2": "1GB"}, databases=["*"]), wiki=10**9)
     grown = further(size(grown={"P2": "1GB"}, databases=["wik?"]))
     assert {LargestRelations("target", "wiki")} == grown
 
 
-def test_the_largest_relations_decide_nothing():
+def test_largest_relations_are_only_evidence():
     assert LargestRelations("target") in set(size(size={"P2": "1GB"}).evidence_queries())
 
 
@@ -97,7 +97,7 @@ def test_the_largest_relations_decide_nothing():
         ({"size": {"P2": "1GB"}, "databases": ["a*"]}, {READ_SIZES, ConnectGrant("a*")}),
     ],
 )
-def test_the_rights_that_it_needs_are_named(fields, permissions):
+def test_required_rights_are_listed(fields, permissions):
     assert permissions == {one for query in size(**fields).described() for one in query.permissions()}
 
 
@@ -107,13 +107,13 @@ def test_the_rights_that_it_needs_are_named(fields, permissions):
         (ReadSizes("target"), "the size of the database"),
         (ReadSizes("target", None), "the size of every database"),
         (ReadSizes("target", ("a", "b")), "the size of database a and b"),
-        (Sequences("target", "a"), "how much of each sequence is used in database a"),
+        (Sequences("target", "a"), "the used share of each sequence in database a"),
         (LargestRelations("target"), "the largest relations in the database of the dsn"),
     ],
 )
-def test_questions_are_told_in_words(query, text):
+def test_queries_have_readable_texts(query, text):
     assert text == query.text()
 
 
-def test_what_is_compared_with_earlier_is_remembered():
+def test_compared_answers_are_remembered():
     assert (True, True, False) == (ReadSizes.remembered, LargestRelations.remembered, Sequences.remembered)

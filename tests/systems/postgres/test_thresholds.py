@@ -19,19 +19,19 @@ def combined(*values: Value) -> Finding:
     return findings.violations[0]
 
 
-def test_values_within_their_limits_are_no_violation():
+def test_values_within_limits_pass():
     assert violated(Value("waiting", 60, GRAVE, "s"), Value("waiters", 5, MILD), Value("locks", 10**9, None)) == []
 
 
-def test_finding_has_each_violated_limit_the_worst_first():
+def test_finding_has_each_violated_limit_worst_first():
     found = combined(Value("waiters", 6, MILD, text="6 (2 behind a change)"), Value("waiting", 3700, GRAVE, "s"))
 
     assert found.severity == Severity.P1
     assert found.observed == "waiting 1h1m, waiters 6 (2 behind a change)"
-    assert found.expected == "waiting at most 1h, waiters at most 5"
+    assert found.expected == "waiting <= 1h, waiters <= 5"
 
 
-def test_value_can_be_written_as_what_is_known_of_it():
+def test_value_can_have_its_own_text():
     assert combined(Value("waiting", 120, GRAVE, "s", text="at most 2m")).observed == "waiting at most 2m"
 
 
@@ -49,27 +49,27 @@ def measured(findings: Findings) -> list[float]:
     return [one.value for one in findings.measurements]
 
 
-def test_worst_number_is_measured_where_none_is_beyond_the_limit():
+def test_worst_number_is_measured_within_the_limit():
     found = reported([9, 8, 7], 3)
 
     assert measured(found) == [9]
     assert found.violations == []
 
 
-def test_only_violations_are_reported_where_there_is_one():
+def test_only_violations_are_reported_if_any():
     found = reported([12, 11, 7], 3)
 
     assert measured(found) == [12, 11]
     assert [one.subject for one in found.violations] == ["0", "1"]
 
 
-def test_nothing_is_reported_of_no_case():
+def test_empty_list_of_cases_reports_nothing():
     found = reported([], 0)
 
     assert (found.measurements, found.violations) == ([], [])
 
 
-def test_further_violations_are_counted_at_the_severity_of_the_first_of_them():
+def test_further_violations_are_counted_at_their_severity():
     *first, rest = reported([200.0] * (MOST + 1) + [50.0] * 2 + [1.0], MOST + 4).violations
 
     assert len(first) == MOST
@@ -77,12 +77,12 @@ def test_further_violations_are_counted_at_the_severity_of_the_first_of_them():
     assert rest.severity == Severity.P2
 
 
-def test_count_of_further_violations_is_a_minimum_when_all_known_are_violations():
+def test_further_count_is_a_minimum_if_all_are_violations():
     assert reported([50.0] * (MOST + 5), 1000).violations[-1].observed == "at least 980 more tables"
 
 
 @given(st.lists(st.floats(0, 1000)), st.integers(0, 10_000))
-def test_no_violation_is_lost(observed, more):
+def test_every_violation_is_counted(observed, more):
     observed = sorted(observed, reverse=True)
     wrong = [one for one in observed if one > 10]
     found = reported(observed, len(observed) + more).violations

@@ -1,4 +1,4 @@
-"""What a server keeps dead rows for, without a server."""
+"""The holders of dead rows, without a server."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -37,13 +37,13 @@ CATALOG = XminHolder(kind=HolderKind.SLOT, name="c", age=5_000_000, active=False
 STANDBY = XminHolder(kind=HolderKind.STANDBY, name="replica", age=40, role="replicator", pid=9)
 
 
-def test_who_it_is_stands_in_a_line():
+def test_holder_is_described_in_one_line():
     assert describe_holder(SESSION) == (
-        "session 7 of an application without a name as app in database shop, idle in transaction, "
+        "session 7 of an unnamed application as app in database shop, idle in transaction, "
         "since 2026-03-01 11:00:00 UTC"
     )
     assert "prepared transaction tx in database shop, since 2026-03-01 11:00:00 UTC" == describe_holder(PREPARED)
-    assert "replication slot s in database stock, nobody reads from it" == describe_holder(SLOT)
+    assert "replication slot s in database stock, without a consumer" == describe_holder(SLOT)
     assert "replication slot s" == describe_holder(USED_SLOT)
     assert "standby replica of replica as replicator" == describe_holder(STANDBY)
 
@@ -59,26 +59,26 @@ def test_who_it_is_stands_in_a_line():
         (None, (), {}),
     ],
 )
-def test_only_what_can_be_ended_from_here_has_a_command(holder, remedies, facts):
+def test_only_holders_that_can_be_ended_have_a_command(holder, remedies, facts):
     assert ending(holder) == (remedies, facts)
     assert WAIT_OR_END.commands == ()
 
 
 @pytest.mark.parametrize("holder", [SESSION, PREPARED])
-def test_a_vacuum_after_it_began_had_to_leave_what_it_keeps(holder):
+def test_holder_older_than_the_vacuum_keeps_rows(holder):
     assert holder == holder_of_rows((holder,), "shop", NOON)
     assert holder_of_rows((holder,), "shop", NOON - 2 * HOUR) is None
     assert holder_of_rows((holder,), "shop", None) is None
 
 
-def test_a_session_keeps_the_rows_of_its_own_database_alone():
+def test_session_keeps_rows_of_its_own_database_only():
     assert holder_of_rows((SESSION,), "stock", NOON) is None
 
 
-def test_a_slot_that_keeps_catalogs_keeps_no_rows_of_tables():
+def test_catalog_slot_keeps_no_table_rows():
     assert holder_of_rows((CATALOG,), "shop", NOON) is None
 
 
-def test_who_is_much_younger_than_a_database_does_not_hold_it():
+def test_much_younger_holder_does_not_cause_the_age():
     assert STANDBY == holder_of_age((STANDBY,), "shop", 80)
     assert holder_of_age((STANDBY,), "shop", 81) is None

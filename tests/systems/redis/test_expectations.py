@@ -129,6 +129,6 @@ def test_a_store_may_evict_nothing_where_the_policy_says_nothing_else():
     store = expect(RedisMemory, CACHE, purpose="store", severity="P1", **USED)
     lenient = expect(RedisMemory, CACHE, purpose="store", evicted={"P3": 10}, **USED)
 
-    assert "P1 at most 0" == str(store.eviction_limit)
-    assert "P3 at most 10" == str(lenient.eviction_limit)
+    assert "P1 <= 0" == str(store.eviction_limit)
+    assert "P3 <= 10" == str(lenient.eviction_limit)
     assert expect(RedisMemory, CACHE, purpose="cache", **USED).eviction_limit is None

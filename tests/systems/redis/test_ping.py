@@ -17,7 +17,7 @@ def pong(**fields) -> RedisPong:
 
 
 def test_the_contracts_own_example_is_valid():
-    assert "P2 at most 50ms, P1 at most 500ms" == str(pong(latency={"P2": "50ms", "P1": "500ms"}).latency)
+    assert "P2 <= 50ms, P1 <= 500ms" == str(pong(latency={"P2": "50ms", "P1": "500ms"}).latency)
 
 
 def test_two_expectations_ask_once():

@@ -17,7 +17,7 @@ def expected(endpoint: str = "api.example.com:443", **fields) -> TlsCertificate:
 def test_an_endpoint_alone_is_enough():
     one = expected()
 
-    assert "P3 at least 25%, P1 at least 12.5%, P0 at least 0%" == str(one.remaining_share)
+    assert "P3 >= 25%, P1 >= 12.5%, P0 >= 0%" == str(one.remaining_share)
     assert (ShakeHands("tls://api.example.com:443"),) == tuple(one.queries())
     assert (Severity.P0, Severity.P2) == (one.ungraded_severity, one.weak)
 

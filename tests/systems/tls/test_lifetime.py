@@ -37,7 +37,7 @@ def graded(age: float, left: float, **fields) -> Severity | None:
 
 
 def test_without_a_limit_it_is_a_quarter_an_eighth_and_the_end():
-    assert "P3 at least 25%, P1 at least 12.5%, P0 at least 0%" == str(expectation().remaining_share)
+    assert "P3 >= 25%, P1 >= 12.5%, P0 >= 0%" == str(expectation().remaining_share)
     assert Severity.P0 == expectation().worst_severity
 
 
@@ -55,7 +55,7 @@ def test_both_may_be_given():
 
 
 def test_a_plain_limit_takes_the_severity():
-    assert "P2 at least 30d" == str(expectation(remaining="30d", severity="P2").remaining)
+    assert "P2 >= 30d" == str(expectation(remaining="30d", severity="P2").remaining)
 
 
 def test_a_share_that_no_certificate_could_have_is_refused():
@@ -106,7 +106,7 @@ def test_both_limits_give_one_finding_and_two_measurements():
     judge_lifetime(findings, asked, Lifetime.of(certificate(84, 6)), NOW, subject="api", evidence=("why",))
     (finding,) = findings.violations
 
-    assert (Severity.P1, "at least 7d left", None) == (finding.severity, finding.expected, finding.since)
+    assert (Severity.P1, ">= 7d left", None) == (finding.severity, finding.expected, finding.since)
     assert "ends in 6d (6.667% of its lifetime left), on 2026-03-07 12:00 UTC" == finding.observed
     assert [("remaining", 6 * 86400, "s", 7 * 86400), ("remaining share", pytest.approx(100 / 15), "%", 25)] == [
         (one.name, one.value, one.unit, one.limit) for one in findings.measurements
@@ -125,7 +125,7 @@ def test_ended_certificate_has_since():
     findings = Findings(expectation())
     judge_lifetime(findings, expectation(), Lifetime.of(certificate(90, -2)), NOW, subject="api")
 
-    assert [(Severity.P0, NOW - 2 * DAY, "at least 0% of its lifetime left")] == [
+    assert [(Severity.P0, NOW - 2 * DAY, ">= 0% of its lifetime left")] == [
         (one.severity, one.since, one.expected) for one in findings.violations
     ]
 
@@ -138,8 +138,8 @@ def test_early_certificate_names_its_start():
 @pytest.mark.parametrize(
     ("weak", "fields"),
     [
-        ([("RSA key of 1024 bits", "at least 2048 bits")], {"key": "RSA", "key_bits": 1024}),
-        ([("EC key of 192 bits", "at least 256 bits")], {"key": "EC", "key_bits": 192}),
+        ([("RSA key of 1024 bits", ">= 2048 bits")], {"key": "RSA", "key_bits": 1024}),
+        ([("EC key of 192 bits", ">= 256 bits")], {"key": "EC", "key_bits": 192}),
         ([("signed with SHA1", "SHA-256 or better")], {"signature_hash": "sha1"}),
         ([("signed with 1.2.840.113549.1.1.2", "SHA-256 or better")], {"signature_hash": "1.2.840.113549.1.1.2"}),
         ([], {"key": "RSA", "key_bits": 2048, "signature_hash": "sha256"}),

@@ -1,6 +1,7 @@
 """Reading the free space of a disk with df, stat and /proc/mounts."""
 
 import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from opscheck.core.observation import ProbeError, ProblemKind
@@ -106,11 +107,16 @@ def _mount(path: str, table: str) -> tuple[str, str, str, str] | None:
     The table is preferred to df: of several mounts of one device, as in every pod, busybox's df names the first.
     """
     best: tuple[str, str, str, str] | None = None
+    for row in mount_rows(table):
+        # The last one at the same place lies on top.
+        if PurePosixPath(path).is_relative_to(row[1]) and (best is None or len(row[1]) >= len(best[1])):
+            best = row
+    return best
+
+
+def mount_rows(table: str) -> Iterator[tuple[str, str, str, str]]:
+    """Source, mount point, type and options of each line of /proc/mounts."""
     for line in table.splitlines():
         fields = [_OCTAL.sub(lambda code: chr(int(code[1], 8)), field) for field in line.split(" ")]
-        if len(fields) < 4 or not PurePosixPath(path).is_relative_to(fields[1]):  # noqa: PLR2004 - the columns we read
-            continue
-        # The last one at the same place lies on top.
-        if best is None or len(fields[1]) >= len(best[1]):
-            best = (fields[0], fields[1], fields[2], fields[3])
-    return best
+        if len(fields) >= 4:  # noqa: PLR2004 - the columns we read
+            yield fields[0], fields[1], fields[2], fields[3]

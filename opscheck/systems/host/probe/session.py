@@ -10,9 +10,11 @@ import testinfra.backend
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
 from opscheck.systems.host.disk import DiskUse
+from opscheck.systems.host.mounts import ListMounts
 from opscheck.systems.host.name_resolution import ResolveName
 from opscheck.systems.host.probe.commands import CommandStopped, Finished, one_line, run_locally
 from opscheck.systems.host.probe.disk import read_disk
+from opscheck.systems.host.probe.mounts import list_mounts
 from opscheck.systems.host.probe.name_resolution import resolve
 from opscheck.systems.host.target import HostTarget
 
@@ -52,6 +54,8 @@ class HostSession:
         """The answer to `query`. Raises ProbeError."""
         if isinstance(query, DiskUse):
             return read_disk(self.run, query, timeout_s)
+        if isinstance(query, ListMounts):
+            return list_mounts(self.run, timeout_s)
         if isinstance(query, ResolveName):
             return resolve(self.run, query, timeout_s)
         raise ProbeError(ProblemKind.UNSUPPORTED, f"the host probe does not answer {query.name}")

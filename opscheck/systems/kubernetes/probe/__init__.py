@@ -9,7 +9,7 @@ import msgspec
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
-from opscheck.systems.kubernetes.api_server import ReadIdentity, ReadVersion, ServerVersion
+from opscheck.systems.kubernetes.api_server import Context, ReadContext, ReadIdentity, ReadVersion, ServerVersion
 from opscheck.systems.kubernetes.certificates import ListTlsSecrets
 from opscheck.systems.kubernetes.lists import ListObjects, ObjectList
 from opscheck.systems.kubernetes.logs import PodLogs
@@ -29,7 +29,7 @@ from opscheck.transport.connect import late
 T = TypeVar("T")
 _VERSION = Request("/version")
 _decode_version = msgspec.json.Decoder(ServerVersion).decode
-# Proxies and load balancers answer so when the API server behind them is down.
+# Proxies and load balancers send these when the API server behind them is down.
 _DOWN = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
 
@@ -37,7 +37,7 @@ def open_session(target: KubernetesTarget, timeout_s: float) -> "KubernetesSessi
     """
     Find the credentials and request the server's version. Raises ProbeError.
 
-    A server that denies even that is up: each query will report its own missing permission.
+    A server that denies this request is up: each query reports its own missing permission.
     """
     deadline = Deadline(timeout_s)
     try:
@@ -60,7 +60,7 @@ def _check_is_kubernetes(client: Client, reply: Reply) -> None:
         advice = "the API server behind it may be down"
         raise ProbeError(ProblemKind.UNREACHABLE, text, advice, target_down=True)
     if reply.status == HTTPStatus.OK and decoded(_decode_version, reply.body) is None:
-        text = f"{client.place} is no Kubernetes API: it answered {message_of(reply)[:80]!r} to {_VERSION.text}"
+        text = f"{client.place} is not a Kubernetes API: it answered {message_of(reply)[:80]!r} to {_VERSION.text}"
         advice = "correct the kubeconfig's `server`"
         raise ProbeError(ProblemKind.UNREADABLE, text, advice, target_down=True)
 
@@ -89,7 +89,9 @@ class KubernetesSession:
                 return read_identity(self._client, deadline)
             case ReadVersion():
                 return self._version()
-        raise ProbeError(ProblemKind.UNSUPPORTED, f"a Kubernetes cluster cannot be asked {query.text()}")
+            case ReadContext():
+                return self._context()
+        raise ProbeError(ProblemKind.UNSUPPORTED, f"a Kubernetes cluster does not support this query: {query.text()}")
 
     def close(self) -> None:
         """Close all connections."""
@@ -109,6 +111,10 @@ class KubernetesSession:
             raise self._client.refusal(_VERSION, self._hello)
         return found
 
+    def _context(self) -> Context:
+        access = self._client.access
+        return Context(server=access.server, name=access.context or "", namespace=access.namespace)
+
     def _volume_stats(self, query: ReadVolumeStats, deadline: Deadline) -> VolumeStats:
         def of_node(node: str) -> NodeVolumes:
             return self._once(("volumes", node), lambda: volumes_of_node(self._client, node, deadline), deadline)
@@ -122,7 +128,7 @@ class KubernetesSession:
         return self._once(("pods", namespace), lambda: list_items(self._client, query, deadline), deadline)
 
     def _once(self, what: tuple[str, str | None], fetch: Callable[[], T], deadline: Deadline) -> T:
-        """What the first thread fetches while the others wait for it; after a failure, the next one fetches again."""
+        """The result of the first thread, for which the others wait; after a failure the next one fetches again."""
         with self._lock:
             lock = self._locks.setdefault(what, threading.Lock())
         if not lock.acquire(timeout=max(0.0, deadline.left)):

@@ -29,26 +29,29 @@ from opscheck.transport.proxies import environment_proxy
 _NOT_A_KUBECONFIG = (ConfigException, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
 # Fields with the name of a file; with the suffix `-data`, its content.
 _IN_FILES = ("certificate-authority", "client-certificate", "client-key")
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 Headers = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Access:
-    """How requests reach an API server, and with which identity."""
+    """The way to an API server, and the identity of requests."""
 
     server: str
     """Scheme, host, port and the path prefix; no slash at the end."""
     headers: Headers
     """Authentication and impersonation."""
     identity: str
-    """How the client authenticates, in words; never the credential."""
+    """The kind of authentication in words; never the credential."""
     advice: str
-    """What to do when the server does not accept that."""
+    """The advice for a server that rejects it."""
     tls: ssl.SSLContext | None
     tls_server_name: str | None = None
     proxy: str | None = None
     context: str | None = None
     """The kubeconfig's name for it; None in a pod."""
+    namespace: str = "default"
+    """The namespace of the context, or of the pod."""
 
 
 def find_access(target: KubernetesTarget, deadline: float) -> Access:
@@ -56,8 +59,8 @@ def find_access(target: KubernetesTarget, deadline: float) -> Access:
     place = _kubeconfig_place(target)
     access = _from_service_account() if place is None else _from_kubeconfig(target, place, deadline)
     if target.server is not None and _authority(access.server) != _authority(target.server):
-        # The name of a context is local: `prod` may lead to a laptop.
-        text = f"the policy pins the API server {target.server}, and this is {access.server}"
+        # The name of a context is local: `prod` may point to a laptop.
+        text = f"the policy pins the API server {target.server}, but the context uses {access.server}"
         raise _misconfigured(text, "use the kubeconfig of that cluster, or correct the target's `server`")
     return access
 
@@ -75,7 +78,7 @@ def _kubeconfig_place(target: KubernetesTarget) -> str | None:
             return str(usual)
         if target.context is None:
             return None
-        raise _misconfigured(f"there is no kubeconfig with the context {target.context}", "set KUBECONFIG")
+        raise _misconfigured(f"no kubeconfig found for the context {target.context}", "set KUBECONFIG")
     if not any(Path(path).expanduser().is_file() for path in named.split(os.pathsep) if path):
         raise _misconfigured(f"the kubeconfig {named} does not exist", "correct KUBECONFIG, or write the file")
     return named
@@ -83,15 +86,23 @@ def _kubeconfig_place(target: KubernetesTarget) -> str | None:
 
 def _from_service_account() -> Access:
     if not os.environ.get("KUBERNETES_SERVICE_HOST"):
-        text = "there is no kubeconfig, and this is no pod with a service account"
+        text = "no kubeconfig found, and not running in a pod with a service account"
         raise _misconfigured(text, "set KUBECONFIG, write ~/.kube/config, or name the target's `kubeconfig`")
     configuration = Configuration()
     try:
         kubernetes_config.load_incluster_config(client_configuration=configuration, try_refresh_token=False)
     except (ConfigException, OSError) as error:
         raise _misconfigured(f"the pod's service account cannot be used: {error}", "mount its token") from error
-    advice = "is the pod's token mounted and current, and its service account there?"
-    return _access(configuration, {}, [], "the token of the pod's service account", advice)
+    advice = "check that the pod's token is mounted and current, and that its service account exists"
+    access = _access(configuration, {}, [], "the token of the pod's service account", advice)
+    return replace(access, namespace=_namespace_of_pod())
+
+
+def _namespace_of_pod() -> str:
+    try:
+        return (_SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip() or "default"
+    except OSError:
+        return "default"
 
 
 def _from_kubeconfig(target: KubernetesTarget, place: str, deadline: float) -> Access:
@@ -114,14 +125,15 @@ def _from_kubeconfig(target: KubernetesTarget, place: str, deadline: float) -> A
         raise _misconfigured(f"the kubeconfig {place} cannot be read: {error.strerror}", "check its rights") from error
     except _NOT_A_KUBECONFIG as error:
         raise _misconfigured(f"the kubeconfig {place} cannot be used: {_first_line(error)}", "correct it") from error
-    return replace(access, context=str(loader.current_context["name"]))
+    namespace = str(context.get("namespace") or "default")
+    return replace(access, context=str(loader.current_context["name"]), namespace=namespace)
 
 
 def _context(merged: Mapping[str, Any], target: KubernetesTarget, place: str) -> str:
     contexts = merged.get("contexts") or ()
     known = [str(context["name"]) for context in contexts if "name" in getattr(context, "value", context)]
     wanted = target.context or merged.get("current-context")
-    has = f"it has {', '.join(sorted(known))}" if known else "it has none"
+    has = f"it has {', '.join(sorted(known))}" if known else "it has no contexts"
     if not wanted:
         raise _misconfigured(f"the kubeconfig {place} has no current context; {has}", "name the target's `context`")
     if wanted not in known:
@@ -130,13 +142,13 @@ def _context(merged: Mapping[str, Any], target: KubernetesTarget, place: str) ->
 
 
 def _entry(merged: Any, section: str, name: str | None) -> Any:
-    """The node of the cluster or user of that name; None for a user that is not there."""
+    """The node of the cluster or user of that name; None for a missing user."""
     found = merged[section].get_with_name(name, safe=section == "users") if name else None
     return found[section.removesuffix("s")] if found and found.value.get(section.removesuffix("s")) else None
 
 
 def _identity(user: Any, name: str | None) -> tuple[str, str]:
-    """How this user of a kubeconfig authenticates, and what to do when that is refused."""
+    """The authentication of this user of a kubeconfig, and the advice when it is rejected."""
     fields = user.value if user else {}
     if "auth-provider" in fields:
         provider = (fields["auth-provider"] or {}).get("name")
@@ -145,11 +157,11 @@ def _identity(user: Any, name: str | None) -> tuple[str, str]:
         return f"the token of user {name}", "it may have expired or been revoked: put a new one into the kubeconfig"
     if "exec" in fields:
         command = (fields["exec"] or {}).get("command")
-        return f"the exec plugin {command} of user {name}", f"log in again, so that {command} gives a valid token"
+        return f"the exec plugin {command} of user {name}", f"log in again, so that {command} prints a valid token"
     if fields.get("client-certificate") or fields.get("client-certificate-data"):
-        return f"the client certificate of user {name}", "it may have expired: have a new one signed"
+        return f"the client certificate of user {name}", "it may have expired: request a new one"
     if fields.get("username"):
-        return f"the password of user {name}", "Kubernetes has known no passwords since 1.19: use a token"
+        return f"the password of user {name}", "Kubernetes supports no passwords since 1.19: use a token"
     return "no credentials", f"give user {name} of the kubeconfig a token, a certificate or an exec plugin"
 
 
@@ -193,7 +205,7 @@ def _impersonation(user: Mapping[str, Any], place: str) -> tuple[str, Headers]:
     name = user.get("as")
     others = [field for field in ("as-uid", "as-groups", "as-user-extra") if user.get(field)]
     if not name and others:
-        raise _misconfigured(f"the kubeconfig {place} has `{others[0]}` and no `as`", "name whom to act as")
+        raise _misconfigured(f"the kubeconfig {place} has `{others[0]}` but no `as`", "add `as` with the user's name")
     if not name:
         return "", []
     headers = [("Impersonate-User", str(name))]
@@ -254,8 +266,8 @@ def _first_line(error: Exception) -> str:
     """The cause, without the quotes of YAML and certificate errors: the file holds credentials."""
     if isinstance(error, yaml.YAMLError):
         mark = getattr(error, "problem_mark", None)
-        return f"it is no YAML{f' (line {mark.line + 1})' if mark else ''}"
+        return f"invalid YAML{f' (line {mark.line + 1})' if mark else ''}"
     if isinstance(error, ConfigException):
         # The package quotes the whole entry of the file, tokens and keys too.
         return mask_secrets(str(error).partition("{")[0].partition("\n")[0].rstrip("/ "))
-    return type(error).__name__ if not isinstance(error, ssl.SSLError) else str(error.reason or "no PEM")
+    return type(error).__name__ if not isinstance(error, ssl.SSLError) else str(error.reason or "invalid PEM")

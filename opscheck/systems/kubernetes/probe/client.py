@@ -1,4 +1,4 @@
-"""Requests that change nothing on an API server: bounded in time and bytes, repeated where the server asks for it."""
+"""Read-only requests to an API server: limited in time and bytes, and repeated when the server requests it."""
 
 import http.client
 import time
@@ -39,7 +39,7 @@ Sink = Callable[[bytes], object]
 
 @dataclass(frozen=True)
 class Deadline:
-    """When a query must be answered, and its timeout from the start."""
+    """The time by which a query must be answered, and its timeout."""
 
     timeout_s: float
     started: float = field(default_factory=time.monotonic)
@@ -57,15 +57,15 @@ class Deadline:
 
 @dataclass(frozen=True)
 class Request:
-    """One request, and the permission it takes. `rule` is None where every client may send it."""
+    """One request and its permission. `rule` is None if every client may send it."""
 
     path: str
     rule: KubernetesRule | None = None
     parameters: Mapping[str, str | int] | None = None
     name: str | None = None
-    """The object, where the request is about one."""
+    """The object of the request, if it has one."""
     accept: str | None = None
-    """The form of the answer, where it is not the plain one."""
+    """The media type of the answer, if it is not plain JSON."""
     review: bytes | None = None
     """The body of a review, which is posted; the server answers it and stores nothing."""
 
@@ -82,13 +82,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer, whatever its status."""
+    """An answer with any status."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     cut: bool
-    """True when the body is longer than what was read."""
+    """True when the body is longer than the part that was read."""
 
 
 class Client:
@@ -105,9 +105,9 @@ class Client:
         self, request: Request, deadline: Deadline, *, sink: Sink | None = None, limit: int = MOST_BYTES
     ) -> Reply:
         """
-        The answer, whatever its status, after waiting as long as a 429 or 5xx asks for. Raises ProbeError.
+        The answer with any status, after the wait that a 429 or 5xx requests. Raises ProbeError.
 
-        With `sink`, the body of a good answer goes there piece by piece, at most `limit` bytes, and is not kept.
+        With `sink`, the body of a 200 goes there in chunks, at most `limit` bytes, and is not stored.
         """
         while True:
             reply = self._exchange(request, deadline, sink, limit)
@@ -115,13 +115,13 @@ class Client:
             if wait is None:
                 return reply
             if wait >= deadline.left:
-                asked = f"the API server asks to wait {wait:g} s before {request.text} ({reply.status})"
+                busy = f"the API server requests a wait of {wait:g} s before {request.text} ({reply.status})"
                 advice = "raise the target's timeout, or lower its concurrency"
-                raise ProbeError(ProblemKind.LATE, f"{asked}; there are {deadline.timeout_s:g} s", advice)
+                raise ProbeError(ProblemKind.LATE, f"{busy}; the timeout is {deadline.timeout_s:g} s", advice)
             time.sleep(max(wait, _SHORTEST_PAUSE))
 
     def refusal(self, request: Request, reply: Reply) -> ProbeError:
-        """The problem that an answer other than 200 stands for."""
+        """The problem behind an answer other than 200."""
         return refusal(request, reply, self.access, self.place)
 
     def close(self) -> None:
@@ -129,7 +129,7 @@ class Client:
         self._pool.clear()
 
     def late(self, deadline: Deadline, text: str = "", advice: str = "") -> ProbeError:
-        """Out of time. The target is down when nothing at all was received from it since the query began."""
+        """The timeout as a problem. The target is down if nothing was received from it since the query began."""
         silent = self._heard < deadline.started
         if advice:
             return ProbeError(ProblemKind.LATE, text, advice, target_down=silent)
@@ -139,9 +139,9 @@ class Client:
         self, one: Callable[[T], R], jobs: Sequence[T], deadline: Deadline, *, done: str, advice: str
     ) -> list[R]:
         """
-        `one` of every job, in the order of the jobs.
+        The results of `one` for all jobs, in their order.
 
-        Raises the first ProbeError; at the deadline, one that counts the jobs that are `done`, as in `logs were read`.
+        Raises the first ProbeError; at the deadline, one with the number of `done` jobs, as in `logs were read`.
         """
         results: dict[int, R] = {}
         with closing(completed([partial(one, job) for job in jobs], deadline.at, _AT_ONCE)) as finished:
@@ -161,11 +161,11 @@ class Client:
         try:
             return _received(response, sink, limit)
         except (TimeoutError, urllib3.exceptions.TimeoutError) as error:
-            text = f"{request.text} was answered {response.status}, but not to its end in {deadline.timeout_s:g} s"
+            text = f"the answer to {request.text} ({response.status}) did not end in {deadline.timeout_s:g} s"
             raise self.late(deadline, text) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             text = f"the answer to {request.text} broke off: {innermost(error)}"
-            raise ProbeError(ProblemKind.UNREADABLE, text, "a proxy on the way may limit time or size") from error
+            raise ProbeError(ProblemKind.UNREADABLE, text, "a proxy in between may limit time or size") from error
         finally:
             response.close()
             response.release_conn()
@@ -189,28 +189,28 @@ class Client:
         cause = innermost(error)
         if isinstance(cause, ValueError) and not isinstance(cause, OSError):  # certificate errors are both
             # Without its text, which would quote a header with a secret.
-            text = "a credential of the kubeconfig has characters that no HTTP header may have"
-            return ProbeError(ProblemKind.UNSUPPORTED, text, "is there a line break in the token?", target_down=True)
+            text = "a credential of the kubeconfig has characters that are invalid in an HTTP header"
+            return ProbeError(ProblemKind.UNSUPPORTED, text, "remove line breaks from the token", target_down=True)
         if isinstance(error, urllib3.exceptions.ProxyError):
-            text = f"the proxy {host_and_port(self.access.proxy or '')} does not let through to {self.place}: {cause}"
+            text = f"the proxy {host_and_port(self.access.proxy or '')} does not connect to {self.place}: {cause}"
             advice = "correct the kubeconfig's proxy-url, or HTTPS_PROXY and NO_PROXY"
             return ProbeError(ProblemKind.UNREACHABLE, text, advice, target_down=True)
         if isinstance(error, urllib3.exceptions.ProtocolError):
             return self._no_answer(cause, request)
         if isinstance(cause, OSError):
             problem = unreachable(cause, self.place).problem
-            untrusted = "unknown authority" in problem.text
-            advice = "put the authority's certificate into the kubeconfig as certificate-authority-data"
+            untrusted = "unknown CA" in problem.text
+            advice = "add the CA certificate to the kubeconfig as certificate-authority-data"
             return ProbeError(problem.kind, problem.text, advice if untrusted else problem.advice, target_down=True)
         return ProbeError(ProblemKind.UNREACHABLE, f"{self.place} cannot be reached: {cause}", target_down=True)
 
     def _no_answer(self, cause: BaseException, request: Request) -> ProbeError:
         if isinstance(cause, http.client.HTTPException) and not isinstance(cause, ConnectionError):
             text = f"{self.place} did not answer {request.text} in HTTP: {type(cause).__name__}"
-            return ProbeError(ProblemKind.UNREADABLE, text, "does the kubeconfig's `server` need https://?")
+            return ProbeError(ProblemKind.UNREADABLE, text, "check whether the kubeconfig's `server` needs https://")
         text = f"{self.place} closed the connection without answering {request.text}"
-        down = not self._heard  # one request that a server answers with nothing says little about the others
-        return ProbeError(ProblemKind.UNREACHABLE, text, "is this the API server's port?", target_down=down)
+        down = not self._heard  # one unanswered request shows little about the others
+        return ProbeError(ProblemKind.UNREACHABLE, text, "check that this is the API server's port", target_down=down)
 
 
 def _headers(access: Access) -> urllib3.HTTPHeaderDict:

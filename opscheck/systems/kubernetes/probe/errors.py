@@ -17,7 +17,7 @@ T = TypeVar("T")
 METRICS = "metrics.k8s.io"
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _UNAVAILABLE = 401, 403, 404, 429, 503
 _LONGEST = 300
-_IF_ABSENT = "is its version too old, or a CustomResourceDefinition missing? Where that is meant: `when_absent: skip`"
+_IF_ABSENT = "upgrade it, or install the CustomResourceDefinition; if its absence is intended, set `when_absent: skip`"
 
 
 class _Details(msgspec.Struct, frozen=True, rename="camel"):
@@ -25,18 +25,18 @@ class _Details(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ListMetadata(msgspec.Struct, frozen=True):
-    """Where a list goes on that is not complete."""
+    """The token for the next page of a list."""
 
     continue_: str | None = msgspec.field(name="continue", default=None)
 
 
 class Status(msgspec.Struct, frozen=True):
-    """The `Status` object that an API server refuses with."""
+    """The `Status` object in an API server's refusal."""
 
     kind: str = ""
     message: str | None = None
     metadata: ListMetadata | None = None
-    """Where a list that expired can go on."""
+    """The token for a list that expired."""
     details: _Details | None = None
 
 
@@ -44,7 +44,7 @@ _decode_status = msgspec.json.Decoder(Status).decode
 
 
 def decoded(decode: Callable[[bytes], T], body: bytes) -> T | None:
-    """The struct in `body`; None for anything else."""
+    """The struct in `body`; None for any other content."""
     try:
         return decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -52,13 +52,13 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T | None:
 
 
 def status_of(reply: "Reply") -> Status:
-    """The `Status` in the body; an empty one where there is none, as from a proxy."""
+    """The `Status` in the body; empty without one, as from a proxy."""
     found = decoded(_decode_status, reply.body)
     return found if found and found.kind == "Status" else Status()
 
 
 def message_of(reply: "Reply") -> str:
-    """The server's own words, in one line, without secrets."""
+    """The server's message in one line, without secrets."""
     content_type = reply.headers.get("content-type", "")
     if "html" in content_type:
         return "an HTML page, as from a proxy"
@@ -67,7 +67,7 @@ def message_of(reply: "Reply") -> str:
 
 
 def retry_after(reply: "Reply") -> float | None:
-    """How long the server asks to wait; None when it does not."""
+    """The wait in seconds that the server requests; None without one."""
     header = reply.headers.get("retry-after", "")
     details = status_of(reply).details
     if header.isdigit():
@@ -78,9 +78,9 @@ def retry_after(reply: "Reply") -> float | None:
 
 
 def refusal(request: "Request", reply: "Reply", access: Access, place: str) -> ProbeError:
-    """The problem that an answer other than 200 stands for."""
+    """The problem behind an answer other than 200."""
     if reply.status == _UNAUTHORIZED:
-        text = f"{place} does not know the client (401); it authenticated with {access.identity}"
+        text = f"{place} rejects the client (401); it authenticated with {access.identity}"
         # Without authentication every query to this cluster fails alike: report it once.
         return ProbeError(ProblemKind.DENIED, text, access.advice, target_down=True)
     if reply.status == _FORBIDDEN:
@@ -93,20 +93,21 @@ def refusal(request: "Request", reply: "Reply", access: Access, place: str) -> P
     if 300 <= reply.status < 400:  # noqa: PLR2004 - the redirects
         text = f"{place} redirects {request.text} to {reply.headers.get('location', 'nowhere').partition('?')[0]}"
         return ProbeError(ProblemKind.UNREADABLE, text, "the kubeconfig's `server` should be the API server itself")
-    text = f"{place} answered {request.text} with {reply.status}: {message_of(reply) or 'nothing more'}"
-    return ProbeError(ProblemKind.UNREADABLE, text, "see the API server's own log and its load")
+    text = f"{place} answered {request.text} with {reply.status}: {message_of(reply) or 'no message'}"
+    return ProbeError(ProblemKind.UNREADABLE, text, "check the API server's log and its load")
 
 
 def _not_found(request: "Request", reply: "Reply", place: str) -> ProbeError:
     if _is_the_servers_own(reply):
         return ProbeError(ProblemKind.ABSENT, f"{place} does not serve {request.path} (404)", _IF_ABSENT)
-    # `when_absent: skip` is for what a cluster does not serve; the 404 of a proxy must never count as that.
-    text = f"{place} answered {request.text} with 404, and not as an API server does: {message_of(reply) or 'nothing'}"
-    return ProbeError(ProblemKind.UNREADABLE, text, "does the kubeconfig's `server` lead to a proxy?")
+    # `when_absent: skip` is for resources that a cluster does not serve; the 404 of a proxy must never count as that.
+    answer = message_of(reply) or "no message"
+    text = f"{place} answered {request.text} with 404, but not as an API server does: {answer}"
+    return ProbeError(ProblemKind.UNREADABLE, text, "check whether the kubeconfig's `server` points to a proxy")
 
 
 def _is_the_servers_own(reply: "Reply") -> bool:
-    """True for the two ways in which an API server says that it does not serve something."""
+    """True for the two forms of an API server's own 404."""
     return status_of(reply).kind == "Status" or reply.body.strip() == b"404 page not found"
 
 
@@ -124,8 +125,8 @@ def _forbidden(request: "Request", reply: "Reply", access: Access) -> ProbeError
 
 def _no_metrics(reply: "Reply") -> ProbeError:
     if reply.status == _NOT_FOUND:
-        advice = "install metrics-server, or say `when_absent: skip`"
+        advice = "install metrics-server, or set `when_absent: skip`"
         return ProbeError(ProblemKind.ABSENT, f"the cluster does not serve {METRICS} (404)", advice)
     text = f"the cluster's {METRICS} does not answer (503): {message_of(reply)}"
-    advice = "see why metrics-server is down: kubectl get apiservice v1beta1.metrics.k8s.io"
+    advice = "check metrics-server: kubectl get apiservice v1beta1.metrics.k8s.io"
     return ProbeError(ProblemKind.UNSUPPORTED, text, advice)

@@ -1,4 +1,4 @@
-"""Credentials from an exec plugin of the kubeconfig, such as `aws eks get-token`, in bounded time."""
+"""Credentials from an exec plugin of the kubeconfig, such as `aws eks get-token`, with a time limit."""
 
 import json
 import os
@@ -25,9 +25,7 @@ def exec_credentials(provider: Any, wanted: dict[str, Any], cluster: dict[str, A
     """
     command = str(provider.args[0])
     if wanted.get("interactiveMode") == "Always":
-        raise _failed(
-            command, "asks for a terminal (interactiveMode: Always)", "log in by another way for unattended use"
-        )
+        raise _failed(command, "needs a terminal (interactiveMode: Always)", "use another login for unattended runs")
     output = _output(provider, _request(provider, cluster), command, str(wanted.get("installHint") or ""), deadline)
     return _status(output, provider.api_version, command)
 
@@ -65,12 +63,12 @@ def _output(provider: Any, request: str, command: str, hint: str, deadline: floa
             # The plugin's children hold the pipes open too; all are in one session.
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            text = f"the exec plugin {command} of the kubeconfig gave no credentials in {format_duration(waited)}"
+            text = f"the exec plugin {command} of the kubeconfig printed no credentials in {format_duration(waited)}"
             raise late(text, waited, target_down=True) from error
     if process.returncode:
         lines = [line.strip() for line in complaint.splitlines() if line.strip()]
         last = mask_secrets(lines[-1])[:_LONGEST_REASON] if lines else f"exit code {process.returncode}"
-        raise _failed(command, f"failed: {last}", "run it by hand; a new login may be due")
+        raise _failed(command, f"failed: {last}", "run it manually; a new login may be due")
     return output
 
 
@@ -78,17 +76,19 @@ def _status(output: str, api_version: str, command: str) -> dict[str, Any]:
     try:
         credential = json.loads(output)
         status = credential["status"]
-        spoken = credential["apiVersion"]
+        version = credential["apiVersion"]
     except (ValueError, TypeError, KeyError) as error:
-        raise _failed(command, "printed no ExecCredential", "run it by hand and look") from error
-    if spoken != api_version:
-        raise _failed(command, f"speaks {spoken}, the kubeconfig expects {api_version}", "correct its apiVersion")
+        raise _failed(command, "printed no ExecCredential", "run it manually and check its output") from error
+    if version != api_version:
+        raise _failed(command, f"uses {version}, the kubeconfig expects {api_version}", "correct its apiVersion")
     has_certificate = isinstance(status, dict) and status.get("clientCertificateData") and status.get("clientKeyData")
     if not isinstance(status, dict) or not (status.get("token") or has_certificate):
-        raise _failed(command, "printed neither a token nor a certificate with its key", "run it by hand and look")
+        text = "printed neither a token nor a certificate with its key"
+        raise _failed(command, text, "run it manually and check its output")
     return status
 
 
 def _failed(command: str, text: str, advice: str) -> ProbeError:
-    told = f"the exec plugin {command} of the kubeconfig {text}"
-    return ProbeError(ProblemKind.DENIED, told, advice, target_down=True)
+    return ProbeError(
+        ProblemKind.DENIED, f"the exec plugin {command} of the kubeconfig {text}", advice, target_down=True
+    )

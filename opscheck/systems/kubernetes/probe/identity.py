@@ -1,4 +1,4 @@
-"""The client's identity: the API server's answer, next to what the kubeconfig says."""
+"""The client's identity: the API server's answer, next to the kubeconfig."""
 
 import json
 
@@ -33,8 +33,8 @@ def read_identity(client: Client, deadline: Deadline) -> Identity:
     """
     The cluster and the user. Raises ProbeError.
 
-    A server before 1.28 does not serve the review, and another may deny it; then the answer has the address alone, and
-    how the client authenticated.
+    A server before 1.28 does not serve the review, and others may deny it. Then the answer has only the address and the
+    kind of authentication.
     """
     access = client.access
     reply = client.reply(_REVIEW_REQUEST, deadline)

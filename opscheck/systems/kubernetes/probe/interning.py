@@ -16,7 +16,7 @@ from msgspec.structs import force_setattr
 from opscheck.systems.kubernetes.objects import Metadata
 
 T = TypeVar("T", bound=msgspec.Struct)
-# Unique to each object: looking for equals would only cost time and memory.
+# Unique to each object: interning would only cost time and memory.
 _ITS_OWN: dict[type[msgspec.Struct], tuple[str, ...]] = {Metadata: ("name", "uid")}
 
 

@@ -1,4 +1,4 @@
-"""LIST in pages: only the needed fields are decoded, page by page, and nothing of a page is kept twice."""
+"""LIST in pages: only the needed fields are decoded, page by page, and equal values are kept once."""
 
 import threading
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def list_items(
             if not token:
                 restarts, items = restarts + 1, []
             if restarts > _RESTARTS:
-                raise _unreadable(request, "the list expired again and again while it was read", "raise the timeout")
+                raise _unreadable(request, "the list expired repeatedly while it was read", "raise the timeout")
             continue
         if reply.status != _OK:
             raise client.refusal(request, reply)
@@ -62,13 +62,13 @@ def list_items(
         if not following:
             return tuple(items)
         if following == token:
-            raise _unreadable(request, "the server continues the list at the same place for ever", "")
+            raise _unreadable(request, "the server repeats the same page of the list", "")
         token = following
 
 
 def _decoder(item: type[T]) -> Callable[[bytes], _Page[T]]:
-    # msgspec looks into a type when it is first used, and runs Python meanwhile. A second thread that comes to the same
-    # type, or to a part of it, then decodes with what is half known, which ends the process (a segmentation fault).
+    # msgspec inspects a type on first use, and runs Python meanwhile. A second thread that uses the same type, or a
+    # part of it, then decodes with incomplete data, which ends the process (a segmentation fault).
     with _LOOKING_INTO_TYPES:
         return msgspec.json.Decoder(_Page[item]).decode  # type: ignore[valid-type]  # the type is a value here
 
@@ -88,15 +88,16 @@ def _page(query: ListObjects[Any], token: str) -> Request:
 
 def _decoded(decode: Callable[[bytes], Any], body: bytes, request: Request, *, cut: bool) -> Any:
     if cut:
-        raise _unreadable(request, "the answer is too large", "look at fewer objects")
+        raise _unreadable(request, "the answer is too large", "select fewer namespaces")
     try:
         page = decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         start = body[:_SHOWN].decode("utf-8", "replace").split("\n")[0]
-        text = f"it is no list of objects ({error}); it starts with {start!r}"
-        raise _unreadable(request, text, "does the kubeconfig's `server` lead to a proxy's sign-in page?") from error
+        text = f"it is not a list of objects ({error}); it starts with {start!r}"
+        advice = "check whether the kubeconfig's `server` points to a proxy's sign-in page"
+        raise _unreadable(request, text, advice) from error
     if not page.kind.endswith("List"):
-        raise _unreadable(request, f"it is a {page.kind!r} and no list", "")
+        raise _unreadable(request, f"it is a {page.kind!r}, not a list", "")
     return page
 
 

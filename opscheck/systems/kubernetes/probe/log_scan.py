@@ -9,14 +9,14 @@ from opscheck.core.masking import mask_secrets
 from opscheck.systems.kubernetes.logs import LogSignature
 
 LONGEST_LINE = 4096
-"""How much of a line is searched: a bound for the cost of a bad pattern."""
+"""Searched length of a line: it limits the cost of a bad pattern."""
 
 MOST_SIGNATURES = 10
 _SHOWN = 300
 _KEPT = 500  # signatures per log; a log with more is not grouped by them
 _GROUPED = 2000  # matching lines per log; masking takes longer than searching
 _STAMP_ENDS_BY = 40
-# In this order: what is longer and contains what is shorter comes first.
+# Longer patterns that contain shorter ones come first.
 _VARIABLE = tuple(
     (re.compile(pattern), shown)
     for pattern, shown in (
@@ -66,7 +66,7 @@ class LogScan:
         self.first_match: datetime | None = None
         self.last_match: datetime | None = None
         self.first: datetime | None = None
-        """When the first line that arrived was written."""
+        """The timestamp of the first line that arrived."""
         self.last: datetime | None = None
         self.complaint = ""
         """The kubelet's error in place of the log: a line without a timestamp."""
@@ -89,8 +89,8 @@ class LogScan:
         self._rest = rest
 
     def finish(self, *, cut: bool) -> None:
-        """Nothing follows. With `cut` the log does go on, and ends here inside a line, which does not count."""
-        # The kubelet's complaint has no time either; the beginning of a time, where a cut left no more, is none.
+        """End the scan. With `cut` the log is longer and was cut within a line, which does not count."""
+        # The kubelet's error has no timestamp either; a part of a timestamp, left by a cut, is not an error.
         is_half_a_line = cut and (self.seen or _stamped(self._rest) or len(self._rest) <= _STAMP_ENDS_BY)
         if self._rest and not self._skipping and not is_half_a_line:
             self._line(self._rest)
@@ -126,7 +126,7 @@ class LogScan:
 
 
 def _stamped(raw: bytes) -> tuple[datetime, bytes] | None:
-    """The time that leads a line, and the line; None when there is no time."""
+    """The timestamp of a line, and its text; None without a timestamp."""
     stamp, space, text = raw.partition(b" ")
     if not space or len(stamp) > _STAMP_ENDS_BY:
         return None

@@ -16,13 +16,13 @@ from opscheck.systems.kubernetes.probe.errors import message_of
 from opscheck.systems.kubernetes.probe.log_scan import LogScan, compiled, most_frequent
 
 _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
-# The kubelet's words for a container that never ran.
+# The kubelet's message for a container that never ran.
 _NOT_STARTED = "is waiting to start"
 
 
 @dataclass(frozen=True)
 class LogRead:
-    """One log to read, or the reason why there is none yet."""
+    """One log to read, or the reason why it does not exist yet."""
 
     pod: Pod
     container: str
@@ -31,8 +31,8 @@ class LogRead:
 
 
 def _plan(pod: Pod, query: PodLogs, now: datetime) -> list[LogRead]:
-    """The logs of `pod` that `query` is about; empty when the pod has no container of that name."""
-    # An init container is done before the application starts; a native sidecar runs next to it.
+    """The logs of `pod` for `query`; empty when the pod has no container of that name."""
+    # An init container ends before the application starts; a native sidecar runs next to it.
     every = [one for one in containers(pod) if one.name and (query.container or not one.init)]
     chosen = [one for one in every if query.container in {None, one.name}]
     # The containers of the application first.
@@ -55,7 +55,7 @@ def _of(pod: Pod, container: Reported, query: PodLogs, now: datetime) -> Iterato
 
 @dataclass(frozen=True)
 class _Part:
-    """One log that was read: its scans, and its line in the answer; None where the pod is gone."""
+    """One log that was read: its scans, and its entry in the answer; None if the pod was deleted."""
 
     read: LogRead
     scans: tuple[LogScan, ...]
@@ -104,8 +104,8 @@ class _Reader:
             return _Part(read, (), _log(read, (), unread=error.problem.text))
 
     def _read(self, read: LogRead, budget: int) -> _Part:
-        # A log that is too long is read from both ends: `limitBytes` keeps the oldest lines of the window, and
-        # what happens now is at the other end.
+        # A log that is too long is read from both ends: `limitBytes` keeps the oldest lines of the window, and the
+        # current lines are at the other end.
         old = LogScan(self._matches)
         refused, cut = self._scan(read, old, max(1, budget // 2), tail=None)
         if refused is not None:
@@ -120,7 +120,7 @@ class _Reader:
         return _Part(read, (old, new), _log(read, (old, new), cut=not whole))
 
     def _scan(self, read: LogRead, scan: LogScan, limit: int, tail: int | None) -> tuple[Reply | None, bool]:
-        """Feed `scan`. The reply where the server refuses, and whether the log is longer than was read."""
+        """Feed `scan`. Returns the reply of a refusal, and True when the log is longer than the part read."""
         reply = self._client.reply(self._request(read, limit, tail), self._deadline, sink=scan.feed, limit=limit)
         if reply.status != _OK:
             return reply, False
@@ -139,7 +139,7 @@ class _Reader:
     def _refused(self, read: LogRead, reply: Reply) -> _Part:
         said = message_of(reply)
         if reply.status == _NOT_FOUND:
-            return _Part(read, (), None)  # the pod was deleted since it was listed
+            return _Part(read, (), None)  # the pod was deleted after the list
         if reply.status == _BAD_REQUEST and _NOT_STARTED in said:
             return _Part(read, (), _log(read, (), not_started=said.rpartition(": ")[2]))
         if reply.status == _BAD_REQUEST or reply.status >= 500:  # noqa: PLR2004 - the kubelet's own failures

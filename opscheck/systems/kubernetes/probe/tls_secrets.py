@@ -22,13 +22,13 @@ class PublicData(Part, frozen=True):
 
 @final
 class PublicSecret(KubernetesObject, frozen=True):
-    """A secret as far as it is public."""
+    """The public part of a secret."""
 
     data: PublicData | None = None
 
 
 def list_tls_secrets(client: Client, query: ListTlsSecrets, deadline: Deadline) -> tuple[Secret, ...]:
-    """The certificates in the secrets there. Raises ProbeError."""
+    """The certificates in TLS secrets. Raises ProbeError."""
     return tuple(_public(one) for one in list_items(client, query, deadline, item=PublicSecret))
 
 
@@ -41,4 +41,4 @@ def _public(secret: PublicSecret) -> Secret:
         return Secret(metadata=secret.metadata, certificates=certificates_in_pem(base64.b64decode(text)))
     except (binascii.Error, ValueError):
         # Not the error's own text, which may quote the content.
-        return Secret(metadata=secret.metadata, unreadable="tls.crt is no certificate in PEM, or only a part of one")
+        return Secret(metadata=secret.metadata, unreadable="tls.crt is not a complete certificate in PEM")

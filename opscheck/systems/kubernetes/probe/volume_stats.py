@@ -60,7 +60,7 @@ class _Summary(msgspec.Struct, frozen=True):
 
 _decode = msgspec.json.Decoder(_Summary).decode
 NodeVolumes = tuple[VolumeUsage, ...] | str
-"""The measurements of one kubelet, or the reason why there are none."""
+"""The measurements of one kubelet, or the reason why they are missing."""
 
 
 def read_volume_stats(
@@ -70,10 +70,10 @@ def read_volume_stats(
     client: Client,
     deadline: Deadline,
 ) -> VolumeStats:
-    """Query the kubelets of `pods` that mount claims. Raises ProbeError where every kubelet would fail alike."""
+    """Query the kubelets of `pods` that mount claims. Raises ProbeError for a problem of all kubelets."""
     nodes = sorted({pod.node for pod in pods if pod.node and pod.phase == "Running" and any(mounts_of(pod))})
     done = f"kubelets answered in {deadline.timeout_s:g} s"
-    advice = "raise `timeout`, or look at fewer namespaces"
+    advice = "raise `timeout`, or select fewer namespaces"
     answers = client.in_parallel(of_node, nodes, deadline, done=done, advice=advice)
     measured = [one for answer in answers if not isinstance(answer, str) for one in answer]
     return VolumeStats(
@@ -83,15 +83,15 @@ def read_volume_stats(
 
 
 def volumes_of_node(client: Client, node: str, deadline: Deadline) -> NodeVolumes:
-    """The measurements of the kubelet of `node`, or why there are none. Raises ProbeError without the permission."""
+    """The measurements of the kubelet of `node`, or the reason why not. Raises ProbeError without the permission."""
     request = Request(f"/api/v1/nodes/{node}/proxy/stats/summary", NODES_PROXY, name=node)
     reply = client.reply(request, deadline)
     if reply.status == _NOT_FOUND or reply.status >= 500:  # noqa: PLR2004 - the proxy's and the kubelet's own failures
-        return f"{reply.status}: {message_of(reply) or 'nothing more'}"
+        return f"{reply.status}: {message_of(reply) or 'no message'}"
     if reply.status != _OK:
         raise client.refusal(request, reply)
     try:
         summary = _decode(reply.body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return f"its summary cannot be read: {error}"
+        return f"invalid summary: {error}"
     return tuple(one.usage(one.pvc_ref) for pod in summary.pods or () for one in pod.volume or () if one.pvc_ref)

@@ -1,8 +1,8 @@
-"""Reads what the role of the dsn may do."""
+"""Reads the rights of the dsn's role."""
 
 from opscheck.systems.postgres.probe.statements import reading
 
-# Who logged in, and not who SET ROLE made of it: whoever has the dsn can RESET ROLE.
+# The session user, not the role of SET ROLE: RESET ROLE is always possible.
 _OWN_ROLE = """
     WITH own AS MATERIALIZED (SELECT * FROM pg_roles WHERE rolname = session_user),
     writable AS MATERIALIZED (
@@ -26,7 +26,7 @@ _OWN_ROLE = """
            (SELECT count(*) FROM writable) AS writable_count
     FROM own
 """
-# Predefined roles that do more than read and watch, of whatever version.
+# Predefined roles of all versions that allow more than reading.
 _ACTING_ROLES = [
     "pg_write_all_data",
     "pg_read_server_files",

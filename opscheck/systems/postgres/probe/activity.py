@@ -1,4 +1,4 @@
-"""Reads what the sessions of a server do."""
+"""Reads the sessions of a server."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from opscheck.systems.postgres.probe.query_text import masked
 from opscheck.systems.postgres.probe.statements import Row, Versions, counted, one_row, rows
 from opscheck.systems.postgres.sessions import Session
 
-_SESSIONS_TOLD = 1000
+_MOST_SESSIONS = 1000
 
 _SERVER = """
     SELECT clock_timestamp() AS at, current_setting('server_version_num')::int AS server_version,
@@ -22,8 +22,8 @@ _COLUMNS = """a.pid, coalesce(backend_type, '') AS kind, {leader_pid}::int AS le
            coalesce(datname::text, '') AS database, coalesce(host(client_addr), '') AS client,
            coalesce(state, '') AS state, coalesce(query, '') AS query,
            coalesce(wait_event_type || ': ' || wait_event, '') AS wait, query_start, xact_start, state_change"""
-# Both of a session's marks hold vacuum back: a snapshot (xmin), and a transaction that has written (xid).
-# Other connections of the same opscheck, to other databases, are its own as well.
+# Both a snapshot (xmin) and a transaction that has written (xid) hold back vacuum.
+# opscheck's connections to other databases are its own as well.
 _SESSIONS = """
     WITH held AS MATERIALIZED (
         SELECT pid, count(*) AS locks FROM pg_locks
@@ -36,7 +36,7 @@ _SESSIONS = """
       AND NOT (application_name = 'opscheck' AND usename = current_user)
       AND (xact_start IS NOT NULL OR state IN ('active', 'fastpath function call')
            OR state LIKE 'idle in transaction%%')
-    ORDER BY least(xact_start, query_start), pid LIMIT %(told)s
+    ORDER BY least(xact_start, query_start), pid LIMIT %(most)s
 """
 _THESE = "SELECT {columns} FROM pg_stat_activity a WHERE pid = ANY (%(pids)s) ORDER BY pid"
 
@@ -50,13 +50,13 @@ _SESSIONS_BY_VERSION, _THESE_BY_VERSION = _by_version(_SESSIONS), _by_version(_T
 
 
 def sessions_of(connection: Connection, pids: Iterable[int]) -> tuple[Session, ...]:
-    """What these processes do, those that are still there."""
+    """The sessions of these processes that still exist."""
     return tuple(map(_session, rows(connection, _THESE_BY_VERSION, {"pids": sorted(set(pids))})))
 
 
 def read_activity(connection: Connection, query: Activity) -> ActivityAnswer:  # noqa: ARG001 - as every reader
-    sessions = rows(connection, _SESSIONS_BY_VERSION, {"told": _SESSIONS_TOLD})
-    # Enabled last: no session may seem to have begun in the future.
+    sessions = rows(connection, _SESSIONS_BY_VERSION, {"most": _MOST_SESSIONS})
+    # Read last: no session may seem to have begun in the future.
     server = one_row(connection, _SERVER)
     found = {"sessions": tuple(map(_session, sessions)), "total": counted(sessions)}
     return msgspec.convert(server | found, ActivityAnswer)

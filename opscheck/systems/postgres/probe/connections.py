@@ -1,4 +1,4 @@
-"""Reads who holds a server's connections."""
+"""Reads the holders of a server's connections."""
 
 import msgspec
 
@@ -13,8 +13,8 @@ _GROUPS = """(SELECT coalesce(json_agg(s), '[]') FROM (
                       coalesce(datname, '') AS database, coalesce(host(client_addr), '') AS client,
                       coalesce(state, '') AS state, count(*) AS count
                FROM {of} GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC, 1, 2, 3, 4, 5 LIMIT %(holders)s) s)"""
-# Before 12, replication took its connections out of max_connections too. Nobody gets into a database with a limit of
-# -2: a DROP DATABASE that was interrupted has left it.
+# Before 12, replication counted against max_connections too. A limit of -2 marks the leftover of an interrupted
+# DROP DATABASE, which accepts no connections.
 _OCCUPANCY = """
     WITH held AS MATERIALIZED (
         SELECT * FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()

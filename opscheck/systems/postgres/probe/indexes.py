@@ -1,4 +1,4 @@
-"""Reads which indexes of a database serve nobody."""
+"""Reads the invalid, duplicate and unused indexes of a database."""
 
 from opscheck.systems.postgres.probe.statements import COUNTED_SINCE, LOCKED, Versions, reading
 
@@ -18,8 +18,8 @@ _BYTES_IN_ALL = _TREE.format(leaf=_BYTES.format(c="leaf"), x=_BYTES.format(c="x"
 _COUNT = """(SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE c.relkind IN ('i', 'I') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema') AS indexes"""
 
-# A leftover in pg_toast counts too. Who builds or drops an index concurrently shows it as progress on its table, or
-# holds this lock on the index, which vacuum never does.
+# A leftover in pg_toast counts too. A session that builds or drops an index concurrently is in
+# pg_stat_progress_create_index, or holds this lock on the index, which vacuum never does.
 _INVALID = """
     WITH {locked}, found AS (
         SELECT n.nspname::text AS schema, c.relname::text AS name, format('%%I.%%I', n.nspname, c.relname) AS sql_name,
@@ -41,9 +41,9 @@ _INVALID_IN = Versions({12: _INVALID.format(locked=LOCKED, count=_COUNT, bytes=_
 read_invalid_indexes = reading(_INVALID_IN, most=_NAMED)
 
 
-# An index that is UNIQUE does all that a plain one does, but neither stands for the other where one is deferrable, or
-# takes nulls for equal. Of partitioned tables only the index of the parent can be dropped. Expressions are compared as
-# text, and so their text is read for those alone that are equal in all else.
+# A UNIQUE index replaces a plain one, except where one is deferrable or treats nulls as equal. Of partitioned tables
+# only the index of the parent can be dropped. Expressions are compared as text, which is read only for indexes that are
+# equal in all other respects.
 _DUPLICATES = """
     WITH {locked}, twice AS MATERIALIZED (
         SELECT indrelid, indkey::text AS columns FROM pg_index WHERE indisvalid AND indislive
@@ -57,7 +57,7 @@ _DUPLICATES = """
         JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE i.indisvalid AND i.indislive AND NOT c.relispartition AND c.relpersistence <> 't'
           AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-    ), told AS MATERIALIZED (
+    ), described AS MATERIALIZED (
         SELECT a.*, k.conname,
                CASE WHEN a.indexprs IS NULL AND a.indpred IS NULL THEN ''
                     WHEN a.indrelid NOT IN (SELECT relation FROM locked) THEN
@@ -69,7 +69,7 @@ _DUPLICATES = """
         SELECT t.*, first_value(indexrelid) OVER same AS kept, first_value(indisunique) OVER same AS kept_unique,
                first_value(indimmediate) OVER same AS kept_immediate,
                first_value(nulls_are_equal) OVER same AS kept_nulls
-        FROM told t WHERE expressions IS NOT NULL
+        FROM described t WHERE expressions IS NOT NULL
         WINDOW same AS (PARTITION BY indrelid, indkey::text, indclass::text, indcollation::text, indoption::text,
                                      indnkeyatts, indisexclusion, expressions
                         ORDER BY indisunique DESC, indisprimary DESC, conname IS NOT NULL DESC, indisreplident DESC,
@@ -102,8 +102,8 @@ _DUPLICATES_BY_VERSION = Versions(
 read_duplicate_indexes = reading(_DUPLICATES_BY_VERSION, most=_NAMED)
 
 
-# What makes rows unique, tells replicas which row is meant, or finds the rows that refer to one that is deleted, is
-# needed although nobody scans it. The indexes of partitions are used or not as one.
+# Unique indexes, replica identities and indexes that support foreign keys are needed even without scans. The indexes of
+# partitions count as one.
 _UNUSED = """
     WITH RECURSIVE {locked}, since AS MATERIALIZED (
         SELECT b.counted_since, clock_timestamp() AS clock,

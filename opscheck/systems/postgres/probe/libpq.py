@@ -1,4 +1,4 @@
-"""Reaching a PostgreSQL server within a deadline, or why it, or a pooler before it, does not let us in."""
+"""Connections to PostgreSQL with a deadline, and the reasons why a server or pooler refuses."""
 
 import ctypes
 import re
@@ -20,25 +20,25 @@ from opscheck.systems.postgres.server import identifier
 Connection: TypeAlias = psycopg.Connection[TupleRow]
 
 TOO_MANY_CONNECTIONS = "53300"
-NO_CONNECTION = "check whether the host is up, and whether a firewall drops what is sent to this port"
-"""What to do where nobody answers at all."""
+NO_CONNECTION = "check that the host is up, and that no firewall drops packets to this port"
+"""Advice where the server does not answer."""
 
 _VERBOSE = 2  # PQERRORS_VERBOSE
 _FATAL = re.compile(r":  ([0-9A-Z]{5}): (.*)")
 _ROUTINE = re.compile(r":  (\w+), \w+\.c:\d+$", re.MULTILINE)
-# One SQLSTATE stands for three limits; which one it was, only the place in the server's source tells.
+# One SQLSTATE for three limits; only the position in the server's source distinguishes them.
 _LIMIT_OF_ROUTINE = {"InitializeSessionUserId": RefusedBy.ROLE, "CheckMyDatabase": RefusedBy.DATABASE}
 
 _BAD_PASSWORD, _BAD_IDENTITY, _PERMISSION_DENIED = "28P01", "28000", "42501"
 _NO_SUCH_DATABASE, _CLOSED_DATABASE = "3D000", "55000"
 _NOT_NOW, _ENDED, _POOLER = "57P03", "57P01", "08P01"
 
-# Who says 28000, by its place in the server's source: messages are localised.
+# The origin of 28000, by its position in the server's source: messages are localised.
 _PG_HBA, _LOGIN = "ClientAuthentication", "InitializeSessionUserId"
 
 _CHECK_USER = "check user and password of the dsn, and auth_file or auth_query of PgBouncer"
-# PgBouncer has one code for everything, and never translates its words.
-_POOLER_SAYS = (
+# PgBouncer has one code for all errors, and does not translate its messages.
+_POOLER_MESSAGES = (
     ("not allowed", ProblemKind.DENIED, "add the user to stats_users in pgbouncer.ini, then RELOAD"),
     ("no such user", ProblemKind.DENIED, _CHECK_USER),
     ("authentication failed", ProblemKind.DENIED, _CHECK_USER),
@@ -46,61 +46,65 @@ _POOLER_SAYS = (
     (
         "no such database",
         ProblemKind.UNSUPPORTED,
-        "name a database of pgbouncer.ini in the dsn, or its console pgbouncer",
+        "name a database of pgbouncer.ini in the dsn, or its console, `pgbouncer`",
     ),
     ("is disabled", ProblemKind.UNREACHABLE, "ENABLE the database at PgBouncer's console"),
     ("no more connections allowed", ProblemKind.UNREACHABLE, "raise max_client_conn of PgBouncer, or end some clients"),
-    ("shutting down", ProblemKind.UNREACHABLE, "start PgBouncer again, or wait until it is"),
+    ("shutting down", ProblemKind.UNREACHABLE, "start PgBouncer again, or wait until it is up"),
 )
-_NOT_NOW_SAYS = (
-    ("starting up", "wait until it has started; its log tells what takes long"),
-    ("shutting down", "find out who stops it, and start it again; its log tells what it waits for"),
-    ("in recovery mode", "it recovers from a crash: its log tells from which, and how far it is"),
-    ("accepting connections", "a standby that serves no reads, or none yet: set hot_standby = on, or name the primary"),
+_NOT_NOW_MESSAGES = (
+    ("starting up", "wait until it has started; its log shows the progress"),
+    ("shutting down", "find out why it stops, and start it again; its log shows the progress"),
+    ("in recovery mode", "it recovers from a crash; its log shows the cause and the progress"),
+    ("accepting connections", "a standby that serves no reads, or not yet: set hot_standby = on, or name the primary"),
 )
-_NO_SERVER_SAYS = (
+_NO_SERVER_MESSAGES = (
     (
         "root certificate file",
         ProblemKind.UNSUPPORTED,
-        "put the authority's certificate where sslrootcert of the dsn names it",
+        "store the CA certificate in the file that sslrootcert of the dsn names",
     ),
     (
         "does not support SSL",
         ProblemKind.UNREACHABLE,
-        "switch ssl on in the server, or ask for no TLS with sslmode in the dsn",
+        "enable ssl in the server, or disable TLS with sslmode in the dsn",
     ),
     (
         "certificate verify failed",
         ProblemKind.UNREACHABLE,
-        "name the authority of the server's certificate with sslrootcert in the dsn, or have it issue a valid one",
+        "name the CA of the server's certificate with sslrootcert in the dsn, or have it issue a valid one",
     ),
     (
         "does not match host name",
         ProblemKind.UNREACHABLE,
-        "reach the server by a name that its certificate has, or have one issued for the name in the dsn",
+        "use a host name of the certificate in the dsn, or have a certificate issued for the dsn's host name",
     ),
     (
         "Connection refused",
         ProblemKind.UNREACHABLE,
-        "check host and port of the dsn, whether the server runs, and its listen_addresses",
+        "check host and port of the dsn, that the server runs, and its listen_addresses",
     ),
-    ("could not translate host name", ProblemKind.UNREACHABLE, "check the host of the dsn, and the name service"),
+    ("could not translate host name", ProblemKind.UNREACHABLE, "check the host of the dsn, and DNS"),
     (
         "No such file or directory",
         ProblemKind.UNREACHABLE,
-        "check the socket's folder in the dsn, and whether the server runs",
+        "check the socket's folder in the dsn, and that the server runs",
     ),
     (
         "invalid response",
         ProblemKind.UNREACHABLE,
-        "check host and port of the dsn: what listens there is no PostgreSQL",
+        "check host and port of the dsn: the server is not PostgreSQL",
     ),
-    ("expected authentication", ProblemKind.UNREACHABLE, "check host and port of the dsn: this is no PostgreSQL"),
+    (
+        "expected authentication",
+        ProblemKind.UNREACHABLE,
+        "check host and port of the dsn: the server is not PostgreSQL",
+    ),
 )
 
 
-class TooManyConnections(Exception):  # noqa: N818 - for one query it is no error but the answer
-    """The server is there and has no connection left."""
+class TooManyConnections(Exception):  # noqa: N818 - for one query it is the answer, not an error
+    """The server is up and has no connection left."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.text)
@@ -109,22 +113,22 @@ class TooManyConnections(Exception):  # noqa: N818 - for one query it is no erro
 
 def connect(dsn: str, deadline: float, database: str | None = None) -> Connection:
     """
-    A connection in autocommit mode, by `deadline` on the monotonic clock; to the dsn's database, or to another one.
+    A connection in autocommit mode, by `deadline` on the monotonic clock, to the dsn's database or to `database`.
 
-    psycopg's own `connect` rounds its time-out to whole seconds and loses the SQLSTATE of a server that refuses
-    (psycopg issue 1188), so libpq is driven here. Of several hosts in a DSN each that refuses makes room for the
-    next, but a silent one takes all the time.
+    psycopg's own `connect` rounds its timeout to whole seconds and loses the SQLSTATE of a refusal (psycopg issue
+    1188), so libpq is driven here. With several hosts in a DSN, a host that refuses is followed by the next one, but a
+    silent host takes all the time.
 
     Raises TimeoutError, TooManyConnections, and ProbeError with `target_down` for every other reason.
     """
     pgconn = pq.PGconn.connect_start(_conninfo(dsn, database).encode())
     try:
-        _ask_for_sqlstates(pgconn)
+        _request_sqlstates(pgconn)
         _drive(pgconn, deadline)
     except BaseException:
         pgconn.finish()
         raise
-    pgconn.nonblocking = 1  # what psycopg.Connection expects of it
+    pgconn.nonblocking = 1  # psycopg.Connection expects it
     connection: Connection = psycopg.Connection(pgconn)
     connection.autocommit = True
     connection.prepare_threshold = None  # behind a pooler the next statement may meet another server process
@@ -136,21 +140,21 @@ def _conninfo(dsn: str, database: str | None) -> str:
     try:
         return make_conninfo(dsn, application_name="opscheck", client_encoding="UTF8", **other)
     except psycopg.Error:
-        # Its text quotes the DSN, password and all.
+        # Its text quotes the DSN with the password.
         raise ProbeError(
             ProblemKind.UNSUPPORTED,
-            "its dsn is neither a libpq connection string nor a URL",
-            "write postgresql://user:password@host:5432/database, with odd characters percent-encoded",
+            "its dsn is not a libpq connection string or URL",
+            "write postgresql://user:password@host:5432/database, with special characters percent-encoded",
             target_down=True,
         ) from None
 
 
-def _ask_for_sqlstates(pgconn: Any) -> None:
+def _request_sqlstates(pgconn: Any) -> None:
     """
-    Have libpq put the SQLSTATE into its error message; messages are localised, codes are not.
+    Make libpq include the SQLSTATE in its error message; messages are localised, codes are not.
 
-    psycopg has no call for it, but the library is reached through the extension module that is linked to it. Where
-    it is not (psycopg without its C part), every refusal is told as "unreachable", with the server's text.
+    psycopg has no call for it, but the extension module that is linked to the library gives access to it. Without that
+    (psycopg without its C part), every refusal is reported as "unreachable", with the server's text.
     """
     module = sys.modules[type(pgconn).__module__]
     try:
@@ -162,7 +166,7 @@ def _ask_for_sqlstates(pgconn: Any) -> None:
 
 
 def _drive(pgconn: Any, deadline: float) -> None:
-    """Connect without ever waiting past the deadline. Raises TimeoutError, or why the server will not have us."""
+    """Connect by the deadline. Raises TimeoutError, or the reason of the refusal."""
     events = {pq.PollingStatus.READING: EVENT_READ, pq.PollingStatus.WRITING: EVENT_WRITE}
     while pgconn.status != pq.ConnStatus.BAD:
         status = pgconn.connect_poll()
@@ -190,17 +194,17 @@ def _why_not(pgconn: Any) -> Exception:
         by = _LIMIT_OF_ROUTINE.get(routine, RefusedBy.SERVER)
         return TooManyConnections(Refusal(text=text, by=by, role=role, database=database))
     if sqlstate == _POOLER:
-        kind, advice = _by_words(_POOLER_SAYS, text, "look into the log of PgBouncer")
+        kind, advice = _by_words(_POOLER_MESSAGES, text, "see the log of PgBouncer")
         return ProbeError(kind, f"PgBouncer refuses: {text} (SQLSTATE {_POOLER})", advice, target_down=True)
     kind, advice = _refused(pgconn, sqlstate, text, routine)
     return ProbeError(kind, f"the server refuses: {text} (SQLSTATE {sqlstate})", advice, target_down=True)
 
 
 def _refused(pgconn: Any, sqlstate: str, text: str, routine: str) -> tuple[ProblemKind, str]:
-    """What it means that the server itself refused. `routine` is the place in its source."""
+    """The problem kind and the advice of a server's refusal. `routine` is the position in its source."""
     role, database = identifier(pgconn.user.decode(errors="replace")), identifier(pgconn.db.decode(errors="replace"))
-    said = (advice for words, advice in _NOT_NOW_SAYS if words in text)
-    not_now = next(said, "it starts, recovers or shuts down: its log tells which")
+    matching = (advice for words, advice in _NOT_NOW_MESSAGES if words in text)
+    not_now = next(matching, "it starts, recovers or shuts down; see its log")
     return {
         _BAD_PASSWORD: (ProblemKind.DENIED, "check user and password of the dsn; the password may also have expired"),
         _BAD_IDENTITY: (ProblemKind.DENIED, _not_admitted(routine, role, encrypted=bool(pgconn.ssl_in_use))),
@@ -210,19 +214,19 @@ def _refused(pgconn: Any, sqlstate: str, text: str, routine: str) -> tuple[Probl
         _NOT_NOW: (ProblemKind.UNREACHABLE, not_now),
         _ENDED: (
             ProblemKind.UNREACHABLE,
-            "an administrator ended the connection: look whether the server is being stopped",
+            "an administrator ended the connection: check if the server is being stopped",
         ),
     }.get(sqlstate, (ProblemKind.UNREACHABLE, ""))
 
 
 def _no_server(message: str, *, needs_password: bool) -> ProbeError:
-    """What libpq says where no server does."""
+    """The problem of libpq's own error, without an answer of a server."""
     # The lines that start with a tab are libpq's guesses.
     lines = [line.strip() for line in message.splitlines() if line.strip() and not line.startswith("\t")]
-    text = "; ".join(lines) or "the connection failed without a word"
+    text = "; ".join(lines) or "the connection failed without a message"
     if needs_password:
         return ProbeError(ProblemKind.DENIED, text, "put the role's password into the dsn", target_down=True)
-    kind, advice = _by_words(_NO_SERVER_SAYS, text)
+    kind, advice = _by_words(_NO_SERVER_MESSAGES, text)
     return ProbeError(kind, text, advice, target_down=True)
 
 
@@ -232,10 +236,10 @@ def _not_admitted(routine: str, role: str, *, encrypted: bool) -> str:
     if routine != _PG_HBA:
         return "check user and password of the dsn, and pg_hba.conf on the server"
     line = "add a line for this host, user and database to pg_hba.conf on the server"
-    return line if encrypted else f"ask for TLS with sslmode=require in the dsn, as the server may demand; or {line}"
+    return line if encrypted else f"request TLS with sslmode=require in the dsn, if the server requires it; or {line}"
 
 
 def _by_words(table: Iterable[tuple[str, ProblemKind, str]], text: str, otherwise: str = "") -> tuple[ProblemKind, str]:
     """The kind and the advice of the first entry whose words are in the text."""
-    said = ((kind, advice) for words, kind, advice in table if words in text)
-    return next(said, (ProblemKind.UNREACHABLE, otherwise))
+    matching = ((kind, advice) for words, kind, advice in table if words in text)
+    return next(matching, (ProblemKind.UNREACHABLE, otherwise))

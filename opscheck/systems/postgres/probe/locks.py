@@ -1,4 +1,4 @@
-"""Reads who waits for locks."""
+"""Reads the sessions that wait for locks."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,11 +9,11 @@ from opscheck.systems.postgres.probe.activity import sessions_of
 from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import Row, Versions, counted, one_row, rows
 
-_WAITERS_TOLD, _PREPARED_TOLD, _HOLDERS_TOLD = 200, 50, 5
+_MOST_WAITERS, _MOST_PREPARED, _MOST_HOLDERS = 200, 50, 5
 
-# pg_blocking_pids stops the traffic of locks for a moment: it is called for waiting processes only.
-# pg_blocking_pids has 0 for a prepared transaction; its own lock on the same object tells which one it is. A table
-# can be named in its own database alone: in another one its number is another table's.
+# pg_blocking_pids blocks all lock operations for a moment: it is called for waiting processes only.
+# It returns 0 for a prepared transaction; the lock on the same object identifies it. The name of a table can only be
+# read in its own database: in another one its oid belongs to another table.
 _WAITERS = """
     WITH locks AS MATERIALIZED (SELECT * FROM pg_locks),
     prepared AS MATERIALIZED (
@@ -26,7 +26,7 @@ _WAITERS = """
         SELECT l.*, {since} AS since, {leader_pid}::int AS leader_pid, count(*) OVER ()::int AS total
         FROM locks l LEFT JOIN pg_stat_activity a USING (pid)
         WHERE NOT l.granted AND l.pid <> pg_backend_pid()
-        ORDER BY since NULLS LAST, pid LIMIT %(told)s
+        ORDER BY since NULLS LAST, pid LIMIT %(most)s
     )
     SELECT pid, leader_pid, since, {is_exact} AS is_exact, mode, locktype, total,
            CASE WHEN database IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
@@ -48,7 +48,7 @@ _WAITERS_BY_VERSION = Versions(
 )
 _PREPARED = """
     SELECT gid, prepared, owner::text AS owner, database::text AS database, count(*) OVER ()::int AS total
-    FROM pg_prepared_xacts ORDER BY prepared, gid LIMIT %(told)s
+    FROM pg_prepared_xacts ORDER BY prepared, gid LIMIT %(most)s
 """
 # Predicate locks (SIReadLock) have a table of their own.
 _TABLE = """
@@ -63,16 +63,16 @@ _TABLE = """
            current_setting('max_connections')::int AS max_connections,
            current_setting('max_prepared_transactions')::int AS max_prepared_transactions,
            (SELECT coalesce(json_agg(h), '[]') FROM (
-               SELECT pid, count(*) AS locks FROM shared GROUP BY pid ORDER BY 2 DESC, 1 LIMIT %(told)s) h) AS largest
+               SELECT pid, count(*) AS locks FROM shared GROUP BY pid ORDER BY 2 DESC, 1 LIMIT %(most)s) h) AS largest
     FROM shared
 """
 
 
 def read_locks(connection: Connection, query: Locks) -> LocksAnswer:  # noqa: ARG001 - as every reader
-    waiters = rows(connection, _WAITERS_BY_VERSION, {"told": _WAITERS_TOLD})
-    prepared = rows(connection, _PREPARED, {"told": _PREPARED_TOLD})
-    # Enabled last: no wait may seem to begin in the future.
-    table = one_row(connection, _TABLE, {"told": _HOLDERS_TOLD})
+    waiters = rows(connection, _WAITERS_BY_VERSION, {"most": _MOST_WAITERS})
+    prepared = rows(connection, _PREPARED, {"most": _MOST_PREPARED})
+    # Read last: no wait may seem to begin in the future.
+    table = one_row(connection, _TABLE, {"most": _MOST_HOLDERS})
     answer = {
         "at": table["at"],
         "waiters": waiters,

@@ -1,4 +1,4 @@
-"""Reads pg_stat_statements, by the version of the extension: after pg_upgrade it stays what it was."""
+"""Reads pg_stat_statements, by the version of the extension, which pg_upgrade does not change."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ _MOST = 5000
 _SHOWN = 1000  # texts, of the statements with the most execution time: to mask one takes its time
 _READ, _KEPT = 300, 200  # characters of each
 
-# pg_stat_statements.max is not there at all where the library was not loaded at the server's start.
+# pg_stat_statements.max does not exist where the library was not loaded at the server's start.
 _EXTENSION = """
     SELECT e.extversion AS version, n.nspname::text AS extension_schema,
            has_schema_privilege(n.oid, 'USAGE') AS usable,
@@ -54,7 +54,7 @@ _COUNTED = Versions(
         11: _COUNTERS.format(time="total_exec_time", toplevel=_NESTED, since=_SINCE),
     }
 )
-# A server that found no file of counters at its start, as after a crash, says it was reset in the year 2000.
+# A server without a file of counters at its start, as after a crash, reports a reset in the year 2000.
 _INFO = Versions(
     {
         0: "SELECT NULL::int8 AS evictions, NULL::float8 AS reset",
@@ -65,7 +65,7 @@ _INFO = Versions(
 """,
     }
 )
-# A utility statement is stored as it was typed, ALTER ROLE … PASSWORD too: not even its text is fetched.
+# A utility statement is stored as it was typed, even ALTER ROLE … PASSWORD: its text is not fetched.
 _TEXTS = r"""
     SELECT coalesce(d.datname::text, s.dbid::text) AS database, s.queryid::int8 AS queryid,
            NOT s.is_query AS utility,
@@ -88,27 +88,27 @@ _TEXT = Versions(
 
 def read_statement_counters(connection: Connection, query: CountStatements) -> StatementCounters:  # noqa: ARG001 - as every reader
     extension = _extension(connection)
-    found = _ask(connection, extension, _COUNTED)
-    (info,) = _ask(connection, extension, _INFO)
+    found = _rows(connection, extension, _COUNTED)
+    (info,) = _rows(connection, extension, _INFO)
     statements = [[row[name] for name in StatementCounts.__struct_fields__] for row in found]
     answer = extension | info | {"statements": statements, "found": counted(found, "found")}
     return msgspec.convert(answer, StatementCounters)
 
 
 def read_statement_texts(connection: Connection, query: ReadStatements) -> StatementTexts:  # noqa: ARG001 - as every reader
-    found = _ask(connection, _extension(connection), _TEXT)
+    found = _rows(connection, _extension(connection), _TEXT)
     shown = (row | {"text": masked(row["text"] or "", _KEPT)} for row in found)
     return StatementTexts(texts=tuple(StatementText(**row) for row in shown))
 
 
-def _ask(connection: Connection, extension: Row, statement: Versions) -> list[Row]:
+def _rows(connection: Connection, extension: Row, statement: Versions) -> list[Row]:
     minor = int(extension["version"].partition(".")[2] or 0)
     text = statement.chosen(minor).format(schema=identifier(extension["extension_schema"]))
     return rows(connection, text, {"most": _MOST, "shown": _SHOWN, "read": _READ} if "%(" in text else None)
 
 
 def _extension(connection: Connection) -> dict[str, Any]:
-    """Where it is, and in which version. Raises ProbeError where it counts nothing, or cannot be read."""
+    """The extension's schema and version. Raises ProbeError where it counts nothing, or cannot be read."""
     extension = one_row(connection, _EXTENSION)
     database, schema, kind = extension["database"], extension["extension_schema"], ProblemKind.UNSUPPORTED
     if extension["most"] is None:
@@ -120,7 +120,7 @@ def _extension(connection: Connection) -> dict[str, Any]:
         advice = "CREATE EXTENSION pg_stat_statements there, or name in `extension_in` the database that has it"
         raise ProbeError(kind, f"database {database} has no extension pg_stat_statements", advice)
     if not extension["usable"]:
-        text = f"the schema {schema} of pg_stat_statements may not be used by role {extension['role']}"
+        text = f"role {extension['role']} may not use schema {schema} of pg_stat_statements"
         advice = f"GRANT USAGE ON SCHEMA {identifier(schema)} TO {identifier(extension['role'])}"
         raise ProbeError(ProblemKind.DENIED, text, advice)
     if extension["track"] == "none":

@@ -1,10 +1,10 @@
 """
-Runs a SELECT of the policy, and fetches no more of its result than the query wants.
+Runs a SELECT of the policy, and fetches only the values that the query requests.
 
-The statement is first declared as a cursor, by the extended protocol: so the server itself makes sure that it is one
-statement and a SELECT that changes nothing, and tells the columns without a row. It is then executed inside another
-SELECT, which counts its rows, or takes the named columns and cuts each value there. So neither a million rows nor one
-value of a gigabyte ever comes.
+The statement is first declared as a cursor, by the extended protocol: the server verifies that it is one statement and
+a SELECT that changes nothing, and returns its columns without rows. It is then executed inside another SELECT, which
+counts its rows, or selects the named columns and cuts each value. So neither a million rows nor a value of a gigabyte
+is transferred.
 """
 
 import re
@@ -31,9 +31,9 @@ _COUNT = "SELECT count(*) FROM (SELECT FROM (\n{sql}\n) AS q LIMIT {most}) AS bo
 _SHOW = "SELECT {wanted} FROM (\n{sql}\n) AS q LIMIT {most}"
 _NUMBERS = frozenset({20, 21, 23, 700, 701, 1700})  # int8, int2, int4, float4, float8, numeric
 _PERMISSION_DENIED = "42501"
-# The session knows what these mean: its own limits, and a connection that is gone.
+# The session handles these: its own limits, and a lost connection.
 _OF_THE_SESSION = ("57", "55P03", "08", "53300")
-# Messages of these classes are about the statement, those of others may quote a row.
+# Messages of these classes are about the statement; messages of others may quote a row.
 _ABOUT_THE_STATEMENT = ("0A", "25", "3F", "42", "53", "54")
 _OF_NAMES = ("3F", "42")
 _DENIED = re.compile(r"permission denied for (\w[\w ]*?) (\S+)$")
@@ -41,7 +41,7 @@ _GRANTS = {"schema": "USAGE ON SCHEMA", "function": "EXECUTE ON FUNCTION", "sequ
 
 
 def read_select(connection: Connection, query: Select) -> Selected:
-    with _telling(connection, query.sql, _DECLARE):
+    with _reported(connection, query.sql, _DECLARE):
         columns, types = _described(connection, query.sql)
     _make_sure(connection, query, columns, types)
     selected = partial(Selected, database=connection.info.dbname, columns=columns)
@@ -58,7 +58,7 @@ def read_select(connection: Connection, query: Select) -> Selected:
 
 def _described(connection: Connection, sql: str) -> tuple[tuple[str, ...], list[int]]:
     connection.execute(_WHOLE)
-    # Enabled for in binary, it goes by the extended protocol, which takes one statement alone.
+    # A binary result uses the extended protocol, which accepts only one statement.
     connection.execute(f"{_DECLARE}{sql}".encode(), binary=True)
     described = connection.execute("FETCH 0 FROM opscheck_select").description or []
     connection.execute("CLOSE opscheck_select")
@@ -66,31 +66,31 @@ def _described(connection: Connection, sql: str) -> tuple[tuple[str, ...], list[
 
 
 def _make_sure(connection: Connection, query: Select, columns: tuple[str, ...], types: list[int]) -> None:
-    """Raise ProbeError for columns that are not what the policy takes them for."""
+    """Raise ProbeError for columns that do not match the policy."""
     if query.number and len(columns) != 1:
-        text = f"sql yields {len(columns)} columns, {', '.join(columns) or 'without names'}, where one number is judged"
+        text = f"sql returns {len(columns)} columns ({', '.join(columns) or 'without names'}) instead of one number"
         raise ProbeError(ProblemKind.UNSUPPORTED, text, "select one column, or judge `rows_at_most`")
     if query.number and types[0] not in _NUMBERS:
         row = connection.execute("SELECT format_type(%s, NULL)", (types[0],)).fetchone()
-        text = f"sql yields {columns[0]} of type {row[0] if row else types[0]}, and no number"
+        text = f"sql returns {columns[0]} of type {row[0] if row else types[0]} instead of a number"
         raise ProbeError(ProblemKind.UNSUPPORTED, text, "cast it, such as extract(epoch FROM …) for an interval")
     for name in query.shown:
         if columns.count(name) != 1:
-            text = f"sql yields {'several columns' if name in columns else 'no column'} called {name}"
-            raise ProbeError(ProblemKind.UNSUPPORTED, text, f"its columns are {', '.join(columns)}")
+            text = f"sql returns {'several columns' if name in columns else 'no column'} named {name}"
+            raise ProbeError(ProblemKind.UNSUPPORTED, text, f"its columns: {', '.join(columns)}")
 
 
 def _run(connection: Connection, query: Select, statement: str) -> list[TupleRow]:
     wanted = ", ".join(f"left(q.{identifier(name)}::text, {_CUT})" for name in query.shown)
     parts = {"sql": query.sql, "wanted": wanted, "most": query.most + 1}
     before = statement.partition("{sql}")[0].format(**parts)
-    with _telling(connection, query.sql, before):
+    with _reported(connection, query.sql, before):
         return connection.execute(statement.format(**parts).encode()).fetchall()
 
 
 @contextmanager
-def _telling(connection: Connection, sql: str, before: str) -> Iterator[None]:
-    """What the server has against the statement, and where in it; never a value that it came across."""
+def _reported(connection: Connection, sql: str, before: str) -> Iterator[None]:
+    """Report the server's error with its position in the statement, but never a value."""
     try:
         yield
     except psycopg.Error as error:
@@ -104,22 +104,22 @@ def _telling(connection: Connection, sql: str, before: str) -> Iterator[None]:
 def _problem(connection: Connection, error: psycopg.Error, sqlstate: str, place: str) -> ProbeError:
     message = error.diag.message_primary or ""
     if not sqlstate.startswith(_ABOUT_THE_STATEMENT) or _is_of_a_value(error, sqlstate):
-        text = f"sql ends in {_condition(sqlstate)} (SQLSTATE {sqlstate}){place}; the server's log has the message"
+        text = f"sql fails with {_condition(sqlstate)} (SQLSTATE {sqlstate}){place}; the server's log has the message"
         return ProbeError(ProblemKind.UNREADABLE, text)
     if sqlstate == _PERMISSION_DENIED:
         return ProbeError(ProblemKind.DENIED, message, _grant(message, identifier(connection.info.user)))
-    return ProbeError(ProblemKind.UNSUPPORTED, f"sql is refused: {message} (SQLSTATE {sqlstate}){place}")
+    return ProbeError(ProblemKind.UNSUPPORTED, f"the server refuses sql: {message} (SQLSTATE {sqlstate}){place}")
 
 
 def _is_of_a_value(error: psycopg.Error, sqlstate: str) -> bool:
-    """Whether it is a value that names nothing, as one cast to regclass: of a name in the statement its place comes."""
+    """True for a value that is an unknown name, as in a cast to regclass; a name in the statement has a position."""
     return sqlstate.startswith(_OF_NAMES) and sqlstate != _PERMISSION_DENIED and not error.diag.statement_position
 
 
 def _grant(message: str, role: str) -> str:
     denied = _DENIED.search(message)
     if denied is None:
-        return f"GRANT SELECT ON what the sql reads TO {role}"
+        return f"GRANT SELECT ON the tables of sql TO {role}"
     return f"GRANT {_GRANTS.get(denied[1], 'SELECT ON')} {denied[2]} TO {role}"
 
 
@@ -131,7 +131,7 @@ def _condition(sqlstate: str) -> str:
 
 
 def _place(sql: str, position: int) -> str:
-    """Where the server points, counted from 1; empty where it does not, or not into this text."""
+    """The position in the statement, counted from 1; empty without one."""
     if not 0 < position <= len(sql) + 1:
         return ""
     ahead = sql[: position - 1]

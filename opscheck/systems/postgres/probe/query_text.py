@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-NO_STATEMENT = "a text that is no statement"
-"""What is shown of a text that does not begin as SQL does: it may be a password in the wrong window."""
+NO_STATEMENT = "text that is not a statement"
+"""Replaces a text that does not begin like SQL: it may be a password typed into the wrong window."""
 _SHOWN = 300
 
-# As PostgreSQL's own lexer has it: every character beyond ASCII may be part of a name.
+# As in PostgreSQL's lexer, every character beyond ASCII may be part of a name.
 _START, _PART = r"A-Za-z_\u0080-\U0010ffff", r"A-Za-z0-9_\u0080-\U0010ffff"
-# The server cuts texts at track_activity_query_size: what is still open at the end is closed there.
+# The server cuts texts at track_activity_query_size: an open token ends there.
 _TOKEN = re.compile(
     rf"""
       (?P<space>  [ \t\n\r\f\v]+ | --[^\n\r]* )
@@ -51,13 +51,13 @@ def masked(query: str, shown: int = _SHOWN) -> str:
     """
     A statement on one line with `?` for every value, without comments, and no longer than `shown`.
 
-    Of a text whose values cannot be told from the rest only the first word is left, if that is one of SQL's.
+    Where values cannot be separated from the rest, only the first keyword is kept.
     """
     tokens = list(_tokens(query))
-    said = [one for one in tokens if one.kind not in _SILENT and one.text not in {"(", ";"}]
-    if not said:
+    spoken = [one for one in tokens if one.kind not in _SILENT and one.text not in {"(", ";"}]
+    if not spoken:
         return ""
-    first = said[0].text
+    first = spoken[0].text
     if first.lower() not in _FIRST_WORDS:
         return NO_STATEMENT
     if tokens[-1].kind == "ambiguous":
@@ -72,7 +72,7 @@ def _tokens(query: str) -> Iterator[_Token]:
     position = 0
     while match := _TOKEN.match(query, position):
         kind, text = str(match.lastgroup), match.group()
-        # Whether `\'` ends a string or is part of it, the server's standard_conforming_strings decides.
+        # The server's standard_conforming_strings decides if `\'` ends a string.
         if (kind == "quoted" and "\\'" in text) or (kind == "other" and text == "\\"):
             yield _Token("ambiguous", text)
             return
@@ -81,7 +81,7 @@ def _tokens(query: str) -> Iterator[_Token]:
 
 
 def _end(query: str, match: re.Match[str]) -> int:
-    """Where the token ends: comments nest, and what stands between dollars ends with the same dollars."""
+    """The end of the token: comments nest, and dollar-quoted text ends with the same tag."""
     if match.lastgroup == "comment":
         return _end_of_comment(query, match.end())
     if match.lastgroup == "dollars":

@@ -1,4 +1,4 @@
-"""Reads what a server replicates."""
+"""Reads the replication and the slots of a server."""
 
 from time import monotonic
 
@@ -8,15 +8,15 @@ from opscheck.systems.postgres.probe.libpq import Connection
 from opscheck.systems.postgres.probe.statements import Row, Versions, one_row, rows
 from opscheck.systems.postgres.replication import ReadReplication, ReadSlots, Replication, Slots
 
-# Where this server's WAL ends. What a standby has received may lie before what it has replayed from an archive;
-# greatest() leaves NULL out.
+# The end of this server's WAL. A standby's receive position may be behind the position that it replayed from an
+# archive; greatest() ignores NULL.
 _END = """
     CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
          ELSE pg_current_wal_lsn() END
 """
 
-# Lists are as long as max_wal_senders and max_replication_slots let them be. A logical sender always has a slot. What
-# is never replayed (pg_receivewal) counts by what is flushed.
+# max_wal_senders and max_replication_slots limit the lists. A logical sender always has a slot. A client that never
+# replays (pg_receivewal) counts by its flush position.
 _SENDERS = f"""
     WITH here AS MATERIALIZED (SELECT {_END} AS wal_end)
     SELECT s.pid, coalesce(s.application_name, '') AS application, coalesce(host(s.client_addr), '') AS client,
@@ -37,7 +37,7 @@ _REACHED = """
                      WHERE pid = %(pid)s), false) AS caught_up
 """
 
-# Positions come from functions, and so are the same for all versions: columns for them have changed their names.
+# Positions come from functions, because the columns have different names in each version.
 _RECEIVER = """
     SELECT status, extract(epoch FROM clock_timestamp() - last_msg_receipt_time)::float8 AS silent_s,
            concat_ws(':', sender_host, sender_port) AS sender,
@@ -63,7 +63,7 @@ _REPLAY = Versions(
         14: f"{_PLACES} pg_get_wal_replay_pause_state() AS pause, {_TIMEOUTS}",
     }
 )
-# What came, and what its sender told of beside it: a slow line is behind although all that came is replayed.
+# The received WAL, and the end that the sender reported: on a slow connection all received WAL may be replayed.
 _REACHABLE = """
     SELECT greatest(pg_last_wal_receive_lsn(), (SELECT latest_end_lsn FROM pg_stat_wal_receiver))::text AS wal_end
 """
@@ -74,8 +74,8 @@ _SERVER = """
            (SELECT setting::float8 / 1000 FROM pg_settings WHERE name = 'wal_sender_timeout') AS sender_timeout_s
 """
 
-# How long one that is behind is watched. A moment after a commit every standby is behind, and the time since its last
-# transaction is that since the last commit before: hours, on a quiet server.
+# Time to watch a standby that is behind. Just after a commit every standby is behind, and the age of its last
+# transaction is the age of the previous commit: hours, on a quiet server.
 _WATCHED_S, _STEP_S = 0.5, 0.1
 
 
@@ -90,7 +90,7 @@ def read_replication(connection: Connection, query: ReadReplication) -> Replicat
 
 
 def _watch(connection: Connection, followers: list[Row]) -> None:
-    """Note after how long each of them has replayed what was there; those that do not in half a second, not."""
+    """Set the time after which each has replayed the WAL of the first look, up to half a second."""
     began, elapsed = monotonic(), 0.0
     behind = [row for row in followers if row["wal_end"] is not None]
     while True:

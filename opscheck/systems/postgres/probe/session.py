@@ -1,4 +1,4 @@
-"""One server for the length of a run: one connection, one more for each database that is visited, and read-only."""
+"""The session with a server during a run: read-only, one connection, and one more per database."""
 
 import os
 import socket
@@ -30,16 +30,16 @@ from opscheck.systems.postgres.server import ServerQuery, identifier
 from opscheck.systems.postgres.target import PostgresTarget
 from opscheck.transport.connection_lock import own_deadline, turn
 
-# Of what is then left, so that the server cancels a statement before the connection is cut.
+# Share of the remaining time, so that the server cancels a statement before the connection is cut.
 _SERVER_SHARE = 0.9
 
 _CANCELLED, _LOCK_NOT_AVAILABLE, _PERMISSION_DENIED = "57014", "55P03", "42501"
 _POOLER = "08P01"  # PgBouncer's only code
-_UNKNOWN_TO_SERVER = "42"  # syntax, columns and functions that this version does not have
+_UNKNOWN_TO_SERVER = "42"  # unsupported syntax, columns and functions
 _CONNECTION_LOST = ("08", "57P", TOO_MANY_CONNECTIONS)
 
-# In the transaction alone: what SET leaves on a session would, behind a pooler, befall whoever gets that server
-# process next, and a read-only application is an outage.
+# SET LOCAL only: behind a pooler, a SET would also affect the next client of the server process, and a read-only
+# application is an outage.
 _BEGIN = """
     BEGIN READ ONLY; SET LOCAL statement_timeout = {ms}; SET LOCAL lock_timeout = {lock_ms};
     SET LOCAL idle_in_transaction_session_timeout = {ms}; SET LOCAL jit = off
@@ -47,7 +47,7 @@ _BEGIN = """
 
 
 def open_session(target: PostgresTarget, timeout_s: float) -> "PostgresSession":
-    """Connect, or learn that the server is full. Raises ProbeError with `target_down` when neither."""
+    """Connect; a full server is not an error. Raises ProbeError with `target_down` for every other failure."""
     return PostgresSession(target, timeout_s)
 
 
@@ -58,9 +58,9 @@ def read_answer(connection: Connection, query: Query[Any]) -> Any:
 
 def reader_of(kind: type[Query[Any]]) -> Reader:
     """
-    `read_own_role` for `postgres.own-role`, from the module of this package that is called as the query's own.
+    `read_own_role` for `postgres.own-role`, from this package's module with the same name as the query's module.
 
-    It is imported for its first query: a run needs few of them. Raises ProbeError for a query of another system.
+    It is imported at its first query, because a run needs few of them. Raises ProbeError for other systems' queries.
     """
     package, _, module = kind.__module__.rpartition(".")
     if f"{package}.probe" != __package__:
@@ -86,16 +86,16 @@ class _Line:
 
 
 class PostgresSession:
-    """A connection to the database of the dsn, made again once when the server has closed it, and some for visits."""
+    """A connection to the dsn's database, reopened once when the server closed it, and some to other databases."""
 
     def __init__(self, target: PostgresTarget, timeout_s: float) -> None:
         self._dsn = target.dsn
         self._guard = threading.Lock()
         self._home = _Line(None)
         self._visits: dict[str, _Line] = {}
-        """Those to other databases than that of the dsn: those in use, and the last one."""
+        """Connections to other databases: the ones in use, and the last one."""
         self._refusal: Refusal | None = None
-        """Why the server is full: for one query that is the answer."""
+        """The refusal of a full server: the answer to one query."""
         self._granted: dict[str, bool] = {}
         try:
             self._connect(self._home, own_deadline(timeout_s), timeout_s)
@@ -108,10 +108,10 @@ class PostgresSession:
 
     def read(self, query: Query[Any], reader: Reader, timeout_s: float) -> Any:
         """
-        What `reader` returns for `query`; the way for another system to answer a query of its own.
+        The result of `reader` for `query`; another system can answer its own queries with it.
 
         The reader runs in a read-only transaction that is rolled back, on the connection to the query's database, and
-        once more after a reconnect. Raises ProbeError, also for what the server refuses and when time is up.
+        once more after a reconnect. Raises ProbeError, also for the server's errors and at the time limit.
         """
         deadline = own_deadline(timeout_s)
         with self._line(query) as line, turn(line.turns, deadline, timeout_s):
@@ -136,7 +136,7 @@ class PostgresSession:
         home, idle = self._home.connection, []
         with self._guard:
             if database is None or (home is not None and home.info.dbname == database):
-                line = self._home  # the query names the database of the dsn
+                line = self._home  # the database of the dsn
                 line.users += 1
             else:
                 line = self._visits.setdefault(database, _Line(database))
@@ -155,7 +155,7 @@ class PostgresSession:
         try:
             return attempt()
         except ProbeError as error:
-            # The server may have closed it since: a restart, or a limit on idle sessions.
+            # The server may have closed it: a restart, or a limit on idle sessions.
             if used_before is None or error.problem.kind is not ProblemKind.UNREACHABLE:
                 raise
         return attempt()
@@ -181,7 +181,7 @@ class PostgresSession:
             text = f"refused by database {line.database}: {full.refusal.text}"
             raise ProbeError(ProblemKind.UNREACHABLE, text) from None
         except ProbeError as error:
-            # The server is there: another connection to it is open.
+            # The server is up: another connection to it is open.
             error.problem = msgspec.structs.replace(error.problem, target_down=False)
             raise
 
@@ -193,23 +193,23 @@ class PostgresSession:
         return line.connection
 
     def _require(self, connection: Connection, query: Query[Any]) -> None:
-        """Make sure of the roles without which the answer would not be true. Raises ProbeError with the GRANT."""
+        """Verify the roles without which the answer would be wrong. Raises ProbeError with the GRANT."""
         for grant in query.needs if isinstance(query, ServerQuery) else ():
             if grant.role not in self._granted:
                 statement = "SELECT pg_has_role(current_user, %s, 'USAGE')"
                 self._granted[grant.role] = connection.execute(statement, (grant.role,)).fetchone() == (True,)
             if not self._granted[grant.role]:
                 user = connection.info.user
-                text = f"role {user} is no member of {grant.role}: {grant.reason}"
+                text = f"role {user} is not a member of {grant.role}: {grant.reason}"
                 raise ProbeError(ProblemKind.DENIED, text, f"GRANT {grant.role} TO {identifier(user)}")
 
 
 @contextmanager
 def _cut_off(connection: Connection, deadline: float, late: threading.Event) -> Iterator[None]:
     """
-    Shut the socket when time is up, and set `late`: a silent server delays no run.
+    Shut the socket at the deadline, and set `late`: a silent server must not delay the run.
 
-    The oldest psycopg that is supported has no time-out for a query.
+    The oldest supported psycopg has no timeout for a query.
     """
     with socket.socket(fileno=os.dup(connection.fileno())) as line:
 
@@ -231,7 +231,7 @@ def _cut_off(connection: Connection, deadline: float, late: threading.Event) -> 
 @contextmanager
 def _transaction(connection: Connection, deadline: float) -> Iterator[None]:
     milliseconds = int(max(1.0, (deadline - monotonic()) * 1000 * _SERVER_SHARE))
-    # In one message, for the way to a server may be long.
+    # In one message, to save round trips.
     connection.execute(_BEGIN.format(ms=milliseconds, lock_ms=milliseconds // 2 or 1))
     try:
         yield
@@ -245,14 +245,14 @@ def _silence(timeout_s: float, advice: str = "") -> ProbeError:
 
 
 def _problem(error: psycopg.Error, timeout_s: float) -> ProbeError:
-    """What an error during a query means; by SQLSTATE, because messages are localised."""
+    """The problem of an error during a query, by SQLSTATE, because messages are localised."""
     sqlstate = error.sqlstate or ""
     text = error.diag.message_primary or " ".join(str(error).split())
     if sqlstate == _CANCELLED:
-        why = f"the query had no answer in {timeout_s:g} s, so the server ended it: {text}"
+        why = f"no answer within {timeout_s:g} s, the server canceled the query: {text}"
         return ProbeError(ProblemKind.LATE, why)
     if sqlstate == _LOCK_NOT_AVAILABLE:
-        return ProbeError(ProblemKind.LATE, f"the query waited for a lock until it had to give up: {text}")
+        return ProbeError(ProblemKind.LATE, f"the query waited too long for a lock: {text}")
     if sqlstate == _PERMISSION_DENIED:
         return ProbeError(ProblemKind.DENIED, text)
     if sqlstate == _POOLER:

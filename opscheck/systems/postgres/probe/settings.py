@@ -1,4 +1,4 @@
-"""Reads how a server is set up."""
+"""Reads the settings and the state of a server."""
 
 import re
 
@@ -26,7 +26,7 @@ from opscheck.systems.postgres.settings import (
 _MOST = 1000
 _OPTION = re.compile(r"(?:-c\s*|--)([A-Za-z_][\w.-]*)\s*=")
 
-# What RESET would give: the time limits of this transaction are opscheck's own.
+# The values after RESET, because the time limits of this transaction are opscheck's own.
 _SETTINGS = """
     SELECT name, vartype AS type, reset_val AS value, unit, min_val AS minimum, context, source, pending_restart,
            coalesce(sourcefile || ':' || sourceline, '') AS place,
@@ -44,7 +44,7 @@ _MAY_READ_FILES = """
            AND has_function_privilege('pg_catalog.pg_show_all_file_settings()', 'EXECUTE')
            AND has_function_privilege('pg_catalog.pg_hba_file_rules()', 'EXECUTE') AS allowed
 """
-# A setting that takes a restart has an error too: that it could not be applied.
+# A setting that needs a restart has an error too: that it could not be applied.
 _FILES = """
     SELECT coalesce(sourcefile, '') AS file, coalesce(sourceline, 0) AS line, coalesce(name, '') AS name, error
     FROM pg_file_settings f
@@ -68,7 +68,7 @@ _OLDER = f"""
     SELECT datname::text AS name, datconnlimit = -2 AS invalid, datcollate::text AS collation,
            datcollate NOT {_BYTES} AS needs_version
     FROM pg_database ORDER BY datname LIMIT %(most)s
-"""  # noqa: S608 - a list of names that stands above
+"""  # noqa: S608 - a list of names from above
 # template0 has no version on purpose; nothing in it is sorted.
 _DATABASES = Versions(
     {
@@ -85,7 +85,7 @@ _EXTENSIONS = """
            a.default_version AS available
     FROM pg_extension e FULL JOIN pg_available_extensions a ON a.name = e.extname ORDER BY 2 LIMIT %(most)s
 """
-# Only what a column, an index or a type depends on: the others sort nothing.
+# Only collations that a column, an index or a type uses.
 _COLLATIONS = """
     SELECT c.oid::regcollation::text AS name, c.collversion AS recorded, pg_collation_actual_version(c.oid) AS actual
     FROM pg_collation c
@@ -104,7 +104,7 @@ def read_settings(connection: Connection, query: ReadSettings) -> Settings:
 
 
 def _without_secrets(row: Row) -> Row:
-    """A connection string or a command may hold a password."""
+    """The row without secrets: a connection string or a command may contain a password."""
     shown = mask_secrets(row["value"]) if row["type"] == "string" and row["value"] else row["value"]
     return row | {"value": shown, "masked": shown != row["value"]}
 
@@ -112,7 +112,7 @@ def _without_secrets(row: Row) -> Row:
 def read_configuration_files(connection: Connection, query: ListFileErrors) -> FileErrors:  # noqa: ARG001 - as every reader
     may = one_row(connection, _MAY_READ_FILES)
     if not may["allowed"]:
-        text = f"role {may['role']} may not read pg_file_settings and pg_hba_file_rules, which only superusers may"
+        text = f"role {may['role']} may not read pg_file_settings and pg_hba_file_rules"
         advice = "; ".join(CONFIGURATION_GRANTS).format(role=identifier(may["role"]))
         raise ProbeError(ProblemKind.DENIED, text, f"{advice} (in the database of the dsn)")
     return msgspec.convert({"errors": rows(connection, _FILES)}, FileErrors)

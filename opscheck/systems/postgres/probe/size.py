@@ -1,4 +1,4 @@
-"""Reads how large databases and relations are, and how far sequences have come."""
+"""Reads the sizes of databases and relations, and the last values of sequences."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from opscheck.systems.postgres.size import LargestRelations, ReadSizes, Relation
 _LARGEST = 10
 _MOST_USED = 50
 _NAMED = 10
-# To read a sequence takes a lock that is held to the end of the transaction, and the table of locks is small.
+# Reading a sequence takes a lock until the end of the transaction, and the lock table is small.
 _SEQUENCES_AT_ONCE = 200
 _GONE = ("42704", "3D000", "58P01", "XX000")
 
@@ -33,8 +33,8 @@ _SIZES = Versions({12: _DATABASES.format(size="pg_database_size(oid)")})
 _WITHOUT_SIZES = Versions({12: _DATABASES.format(size="-1::int8")})
 _ONE_SIZE = "SELECT pg_database_size(%(oid)s::oid) AS bytes"
 
-# relpages is as old as the last VACUUM or ANALYZE, and of what was never looked at it is nothing: of that the
-# statistics tell how much was written. To measure every relation would look at some files of each.
+# relpages dates from the last VACUUM or ANALYZE. It is 0 for relations without one, which are selected by their
+# inserted rows. Measuring every relation would read several files of each.
 _RELATIONS = Versions(
     {
         12: """
@@ -77,9 +77,9 @@ _LAST_VALUES = """
     FROM pg_sequence WHERE seqrelid = ANY (%(oids)s::oid[])
 """
 
-# A column that a sequence feeds: it owns the sequence (serial, identity), or its default names it. A domain keeps the
-# output function of the type below it.
-# Of a range that holds 0 only what lies beyond 0 counts as used: what `last_value / max_value` says, both ways.
+# A sequence feeds a column that owns it (serial, identity) or whose default uses it. A domain keeps the output function
+# of its base type.
+# In a range that contains 0, only values beyond 0 count as used, as in `last_value / max_value`.
 _USED = Versions(
     {
         12: """
@@ -140,7 +140,7 @@ def read_sizes(connection: Connection, query: ReadSizes) -> Sizes:
 
 
 def _sizes(connection: Connection, names: list[str] | None) -> list[Row]:
-    """Each database with its size; one by one where one that is being dropped spoils it for all."""
+    """Each database with its size; one by one where a concurrent drop fails the statement."""
     try:
         with connection.transaction():
             return rows(connection, _SIZES, {"names": names})
@@ -152,7 +152,7 @@ def _sizes(connection: Connection, names: list[str] | None) -> list[Row]:
 
 
 def _sized(connection: Connection, row: Row) -> Iterator[Row]:
-    """The database with its size; nothing when it has gone meanwhile."""
+    """The database with its size; nothing when it was dropped since."""
     if row["bytes"] is None:
         yield row
         return
@@ -174,7 +174,7 @@ def read_sequences(connection: Connection, query: Sequences) -> SequencesAnswer:
     place = one_row(connection, _PLACE)
     found = rows(connection, _FOUND)
     readable = [row["oid"] for row in found if row["readable"]]
-    hidden = [row for row in found if row["readable"] is False]  # None: it has gone meanwhile
+    hidden = [row for row in found if row["readable"] is False]  # None: it was dropped since
     answer = {
         "database": place["current"],
         "role": place["role"],
@@ -195,7 +195,7 @@ def _used(connection: Connection, oids: list[int]) -> list[Row]:
 
 
 def _last_values(connection: Connection, oids: list[int]) -> Iterator[Row]:
-    """The last value of each sequence, None of one that was never used, a batch in a transaction."""
+    """The last value of each sequence, None for an unused one, one batch per transaction."""
     for start in range(0, len(oids), _SEQUENCES_AT_ONCE):
         if start:
             renew_transaction(connection)

@@ -1,4 +1,4 @@
-"""Statements: one table per query where versions differ, and their rows by the names of their columns."""
+"""Statements: one table per query where versions differ, and rows as dictionaries."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -20,16 +20,16 @@ COUNTED_SINCE = """(
              (SELECT max(stats_reset) AS stats_reset FROM pg_stat_database WHERE datname = current_database()) AS d
     )"""
 """
-Since when the counters of this database count: a time, or NULL.
+Start of the counters of this database: a time, or NULL.
 
-A person resets them by database. A crash forgets them without a word, but it resets all that the cluster has in
-common too, of which a person resets one at a time: hence the earlier of two.
+pg_stat_reset() resets one database. A crash resets the counters without a trace, but also all shared statistics, which
+a person resets one at a time: hence the earlier of the two.
 """
 
 LOCKED = """locked AS MATERIALIZED (
         SELECT relation FROM pg_locks WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'
     )"""
-"""The relations with an exclusive lock, held or awaited: a query for their size would wait as well."""
+"""The relations with an exclusive lock, held or awaited: reading their size would wait as well."""
 
 _NUMBERS_OF_A_MAJOR = 10_000
 _LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "jit")
@@ -38,7 +38,7 @@ _KEEP = "SELECT " + ", ".join(f"set_config('{name}', %({name})s, true)" for name
 
 
 class Versions:
-    """A statement by the oldest major version that understands it; the newest one serves whatever comes after."""
+    """A statement by the oldest major version that supports it; newer servers get the newest statement."""
 
     def __init__(self, by_major: Mapping[int, str]) -> None:
         self._by_major = dict(sorted(by_major.items(), reverse=True))
@@ -48,7 +48,7 @@ class Versions:
         for oldest, statement in self._by_major.items():
             if major >= oldest:
                 return statement
-        text = f"PostgreSQL {major} is too old: this is judged from {min(self._by_major)} on"
+        text = f"PostgreSQL {major} is not supported: this needs {min(self._by_major)} or later"
         raise ProbeError(ProblemKind.UNSUPPORTED, text)
 
 
@@ -59,13 +59,13 @@ def major_version(connection: Connection) -> int:
 
 def rows(connection: Connection, statement: str | Versions, parameters: Mapping[str, Any] | None = None) -> list[Row]:
     """
-    Every row. `%(name)s` stands for a parameter, and then `%%` for a percent sign.
+    Every row. `%(name)s` is a parameter; with parameters, `%%` is a percent sign.
 
-    Numbers must be cast to int8 or float8 in the statement: `numeric` comes as Decimal, which no answer holds.
+    Numbers must be cast to int8 or float8 in the statement: `numeric` becomes Decimal, which answers do not support.
     """
     text = statement if isinstance(statement, str) else statement.chosen(major_version(connection))
     with connection.cursor(row_factory=dict_row) as cursor:
-        # Every statement is written in this package; what comes from a policy is a parameter.
+        # Every statement is part of this package; values of a policy are parameters.
         return cursor.execute(text, parameters).fetchall()
 
 
@@ -85,16 +85,16 @@ def reading(statement: str | Versions, **parameters: Any) -> Reader:
 
 
 def counted(found: Sequence[Row], column: str = "total") -> int:
-    """How many rows there are, also those that LIMIT cut off, by a column with `count(*) OVER ()`."""
+    """Number of all rows, including those beyond LIMIT, from a column with `count(*) OVER ()`."""
     total: int = found[0][column] if found else 0
     return total
 
 
 def renew_transaction(connection: Connection) -> None:
     """
-    Begin another transaction with the same limits, and so let go of the locks that this one holds.
+    Begin a new transaction with the same limits, which releases the locks of this one.
 
-    Some functions keep a lock on each relation that they read, and the server's table of locks is everybody's.
+    Some functions keep a lock on each relation that they read, and the server's lock table is shared.
     """
     kept = one_row(connection, _KEPT)
     connection.execute("COMMIT AND CHAIN")  # a pooler sees no end of the transaction

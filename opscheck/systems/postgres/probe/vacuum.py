@@ -1,4 +1,4 @@
-"""Reads how far vacuum and analyze are behind, and what holds them back."""
+"""Reads overdue vacuum and analyze, and the holders of dead rows."""
 
 import msgspec
 
@@ -9,7 +9,7 @@ from opscheck.systems.postgres.vacuum import Ages, ListXminHolders, ReadAges, Xm
 _DATABASES = 1000
 _HOLDERS = 20
 _NAMED = 100
-# About what a row takes, where only the size of a table is known.
+# Assumed size of a row, where only the size of a table is known.
 _ROW_BYTES = 100
 
 _AGES = """
@@ -26,8 +26,8 @@ def read_ages(connection: Connection, query: ReadAges) -> Ages:  # noqa: ARG001 
     return msgspec.convert(found[0] | {"databases": found}, Ages)
 
 
-# A session without a snapshot that has written holds rows by its own number. A lazy vacuum holds none, although it
-# shows an xmin. What a standby or a base backup holds, its walsender shows; with a slot, the slot does.
+# A session without a snapshot that has written holds rows by its transaction id. A lazy vacuum holds none, although it
+# has an xmin. Holds of a standby or a base backup appear in its walsender, or in its slot.
 _HELD = """
     SELECT CASE WHEN w.pid IS NULL THEN 'session' ELSE 'standby' END AS kind,
            coalesce(a.application_name, '') AS name, greatest(age(a.backend_xmin), age(a.backend_xid)) AS age,
@@ -48,7 +48,7 @@ _HELD = """
     WHERE held.age IS NOT NULL {alive}
     ORDER BY 3 DESC, 2 LIMIT %(most)s
 """
-_KEPT = "AND wal_status IS DISTINCT FROM 'lost'"  # an invalidated slot shows an xmin, and holds nothing
+_KEPT = "AND wal_status IS DISTINCT FROM 'lost'"  # an invalidated slot has an xmin, and holds nothing
 _XMIN_HOLDERS = Versions(
     {
         12: _HELD.format(since="NULL", alive=""),
@@ -63,8 +63,8 @@ def read_xmin_holders(connection: Connection, query: ListXminHolders) -> XminHol
     return msgspec.convert({"holders": holders} | one_row(connection, "SELECT clock_timestamp() AS clock"), XminHolders)
 
 
-# The statistics functions are called once per table, and not through pg_stat_user_tables, which groups all indexes.
-# What costs more (options, sizes) is read for the few tables that are left then.
+# The statistics functions are called once per table, not through pg_stat_user_tables, which groups all indexes.
+# Expensive values (options, sizes) are read only for the few remaining tables.
 _TABLES = """
     WITH RECURSIVE every AS MATERIALIZED (
         SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltuples::float8 AS reltuples, c.reloptions,
@@ -150,7 +150,7 @@ _TABLES = """
 """
 _PARTS = {"locked": LOCKED, "counted_since": COUNTED_SINCE}
 _INSERTED = "pg_stat_get_ins_since_vacuum(c.oid)"
-# Before 14 nothing shows whether the parent of partitions was ever analysed.
+# Before 14, the last analyze of a parent of partitions is not recorded.
 _BY_VERSION = Versions(
     {
         12: _TABLES.format(**_PARTS, kinds="'r', 'm'", inserted="0"),

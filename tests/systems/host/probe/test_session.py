@@ -11,6 +11,7 @@ import pytest
 from opscheck import HostTarget, Query
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.systems.host.disk import DiskAnswer, DiskUse, Filesystem, Inodes
+from opscheck.systems.host.mounts import ListMounts
 from opscheck.systems.host.probe import HostSession, open_session
 from opscheck.systems.host.probe.disk import parse_disk
 from opscheck.transport.processes import folder, free_port
@@ -327,3 +328,25 @@ def test_a_mount_with_a_blank_in_its_name_is_found():
 @pytest.mark.parametrize("space", ["", HEADER, "df: /data: Input/output error\n"])
 def test_half_an_answer_is_unreadable(space):
     assert ProblemKind.UNREADABLE == problem_of(lambda: parse_disk(script_output(space))).kind
+
+
+def test_mounts_are_those_on_directories(mount):
+    place = mount("-t", "tmpfs", "-o", "size=1m", "tmpfs")
+    mounts = {one.place: one for one in here().ask(ListMounts("host"), 10).mounts}
+
+    assert (mounts[str(place)].type, mounts[str(place)].source) == ("tmpfs", "tmpfs")
+    assert "rw" in mounts[str(place)].options
+
+
+def test_file_that_is_mounted_is_no_mount_of_a_disk(tmp_path):
+    source, place = tmp_path / "source", tmp_path / "a file"
+    source.touch()
+    place.touch()
+    made = subprocess.run(["mount", "--bind", source, place], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        pytest.skip(f"mounting is not permitted here: {made.stderr.strip()}")
+    try:
+        assert str(place).replace(" ", "\\040") in Path("/proc/mounts").read_text()
+        assert str(place) not in [one.place for one in here().ask(ListMounts("host"), 10).mounts]
+    finally:
+        subprocess.run(["umount", place], check=True)

@@ -66,7 +66,7 @@ def test_without_any_it_says_what_to_set():
     problem = refused(None)
 
     assert (ProblemKind.UNSUPPORTED, True) == (problem.kind, problem.target_down)
-    assert "there is no kubeconfig, and this is no pod with a service account" == problem.text
+    assert "no kubeconfig found, and not running in a pod with a service account" == problem.text
     assert "set KUBECONFIG, write ~/.kube/config, or name the target's `kubeconfig`" == problem.advice
 
 
@@ -81,7 +81,7 @@ def test_a_service_account_without_a_token_is_told(monkeypatch):
 def test_a_context_is_never_looked_for_in_a_pod(monkeypatch):
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
 
-    assert "there is no kubeconfig with the context prod" == refused(None, context="prod").text
+    assert "no kubeconfig found for the context prod" == refused(None, context="prod").text
 
 
 def test_a_kubeconfig_that_is_not_there_is_named(tmp_path):
@@ -95,11 +95,11 @@ def test_a_kubeconfig_that_is_not_there_is_named(tmp_path):
     ("content", "text"),
     [
         (b"", "is empty"),
-        (b"a: b: c: token-XYZ", "it is no YAML (line 1)"),
+        (b"a: b: c: token-XYZ", "invalid YAML (line 1)"),
         (b"- a\n- list\n", "cannot be used"),
         (b"\xff\xfe\x00", "cannot be used"),
         (b"just words", "cannot be used"),
-        (b"apiVersion: v1\nkind: Config\n", "has no current context; it has none"),
+        (b"apiVersion: v1\nkind: Config\n", "has no current context; it has no contexts"),
         (b"contexts: [{name: a, context: {cluster: c, user: u}}]\ncurrent-context: a\n", "name c in"),
         (b"contexts: [{name: a, context: null}]\ncurrent-context: a\n", "cannot be used"),
     ],
@@ -177,7 +177,7 @@ def test_a_token_file_is_read(config, api, tmp_path):
 def test_a_token_with_a_line_break_is_told_without_quoting_it(config):
     problem = refused(config(user={"token": "secret\nX-Other: yes"}))
 
-    assert "a credential of the kubeconfig has characters that no HTTP header may have" == problem.text
+    assert "a credential of the kubeconfig has characters that are invalid in an HTTP header" == problem.text
 
 
 def test_a_password_is_told_as_that(config):
@@ -206,7 +206,7 @@ def test_what_the_impersonated_identity_may_not_is_denied(config):
 
 
 def test_groups_without_a_user_are_a_mistake(config):
-    assert "has `as-groups` and no `as`" in refused(config(user={"as-groups": ["ops"]})).text
+    assert "has `as-groups` but no `as`" in refused(config(user={"as-groups": ["ops"]})).text
 
 
 # TLS
@@ -223,8 +223,8 @@ def test_an_unknown_authority_says_where_to_name_it(world, config, authority):
         problem = refused(config(server=server, cluster={"certificate-authority-data": other}))
 
         assert (ProblemKind.UNREACHABLE, True) == (problem.kind, problem.target_down)
-        assert f"the certificate of 127.0.0.1:{server.port} is signed by an unknown authority" in problem.text
-        assert "put the authority's certificate into the kubeconfig as certificate-authority-data" == problem.advice
+        assert f"the certificate of 127.0.0.1:{server.port} is signed by an unknown CA" in problem.text
+        assert "add the CA certificate to the kubeconfig as certificate-authority-data" == problem.advice
 
 
 def test_a_certificate_for_another_name_needs_tls_server_name(world, config, authority):
@@ -299,9 +299,7 @@ def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(config, m
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
 
     assert BOTH == asked(config())
-    assert (
-        "the proxy 127.0.0.1:1 does not let through" in refused(config(cluster={"server": "http://far.invalid"})).text
-    )
+    assert "the proxy 127.0.0.1:1 does not connect to" in refused(config(cluster={"server": "http://far.invalid"})).text
     monkeypatch.setenv("no_proxy", "far.invalid")
     assert "the name far.invalid" in refused(config(cluster={"server": "http://far.invalid"})).text
 
@@ -312,7 +310,7 @@ def test_a_proxy_that_is_down_is_told_apart_from_the_cluster(config):
     problem = refused(path)
 
     assert (ProblemKind.UNREACHABLE, True) == (problem.kind, problem.target_down)
-    assert "the proxy 127.0.0.1:1 does not let through to cluster.invalid:6443" in problem.text
+    assert "the proxy 127.0.0.1:1 does not connect to cluster.invalid:6443" in problem.text
     assert "hunter2" not in problem.text
 
 
@@ -328,6 +326,8 @@ def test_a_server_that_the_policy_pins_must_be_the_one(api, config):
 
     problem = refused(config(), server="https://prod.example.com:6443")
 
-    assert f"the policy pins the API server https://prod.example.com:6443, and this is {api.url}" == problem.text
+    assert (
+        f"the policy pins the API server https://prod.example.com:6443, but the context uses {api.url}" == problem.text
+    )
     assert problem.target_down
     assert () == api.requests

@@ -56,10 +56,10 @@ def test_nothing_but_the_certificate_is_ever_decoded_of_a_secret():
     ("unreadable", "spoil"),
     [
         ("tls.crt is empty", lambda pem: b""),
-        ("tls.crt is no certificate in PEM, or only a part of one", lambda pem: pem[:200]),
-        ("tls.crt is no certificate in PEM, or only a part of one", lambda pem: pem + pem[:200]),
-        ("tls.crt is no certificate in PEM, or only a part of one", lambda pem: b"\xff\xfe"),
-        ("tls.crt is no certificate in PEM, or only a part of one", lambda pem: pem.replace(b"MII", b"AAA")),
+        ("tls.crt is not a complete certificate in PEM", lambda pem: pem[:200]),
+        ("tls.crt is not a complete certificate in PEM", lambda pem: pem + pem[:200]),
+        ("tls.crt is not a complete certificate in PEM", lambda pem: b"\xff\xfe"),
+        ("tls.crt is not a complete certificate in PEM", lambda pem: pem.replace(b"MII", b"AAA")),
     ],
     ids=["empty", "part", "second part", "bytes", "damaged"],
 )

@@ -61,7 +61,7 @@ def test_an_exec_plugin_gives_a_certificate(world, config, authority, plugin):
         problem = refused(config(server=server, user=plugin(f"print({json.dumps(printed)!r})")))
 
         # The demo's server knows tokens only; that it answers at all proves that the certificate was shown.
-        assert "does not know the client (401); it authenticated with the exec plugin" in problem.text
+        assert "rejects the client (401); it authenticated with the exec plugin" in problem.text
 
 
 def test_an_exec_plugin_that_fails_is_told_and_not_passed_over(config, plugin):
@@ -71,7 +71,7 @@ def test_an_exec_plugin_that_fails_is_told_and_not_passed_over(config, plugin):
 
     assert (ProblemKind.DENIED, True) == (problem.kind, problem.target_down)
     assert problem.text.endswith("failed: the SSO session has expired, password=***")
-    assert "run it by hand; a new login may be due" == problem.advice
+    assert "run it manually; a new login may be due" == problem.advice
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_an_exec_plugin_that_fails_is_told_and_not_passed_over(config, plugin):
     [
         ("print('hello')", "printed no ExecCredential"),
         ("print('[]')", "printed no ExecCredential"),
-        ("print(json.dumps({'apiVersion': 'v0', 'status': {'token': 'x'}}))", "speaks v0, the kubeconfig expects"),
+        ("print(json.dumps({'apiVersion': 'v0', 'status': {'token': 'x'}}))", "uses v0, the kubeconfig expects"),
         (
             "print(json.dumps({'apiVersion': 'client.authentication.k8s.io/v1', 'status': {}}))",
             "printed neither a token nor a certificate with its key",
@@ -102,7 +102,7 @@ def test_an_exec_plugin_that_is_not_installed_is_told_with_its_hint(config, plug
 
 
 def test_an_exec_plugin_that_needs_a_terminal_is_told(config, plugin):
-    assert "asks for a terminal" in refused(config(user=plugin("", interactiveMode="Always"))).text
+    assert "needs a terminal" in refused(config(user=plugin("", interactiveMode="Always"))).text
 
 
 def test_an_exec_plugin_that_hangs_is_ended_with_all_it_started(config, plugin, tmp_path):
@@ -118,7 +118,7 @@ def test_an_exec_plugin_that_hangs_is_ended_with_all_it_started(config, plugin, 
         open_session(target, 2)
 
     assert (ProblemKind.LATE, True) == (caught.value.problem.kind, caught.value.problem.target_down)
-    assert "of the kubeconfig gave no credentials in" in caught.value.problem.text
+    assert "of the kubeconfig printed no credentials in" in caught.value.problem.text
     assert _ends(int((tmp_path / "pid").read_text()))
 
 

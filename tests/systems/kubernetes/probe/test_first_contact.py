@@ -37,7 +37,7 @@ def test_something_else_than_kubernetes_is_told_as_that(api, opened):
     problem = contact(opened)
 
     assert (ProblemKind.UNREADABLE, True) == (problem.kind, problem.target_down)
-    assert "is no Kubernetes API: it answered 'an HTML page, as from a proxy' to GET /version" in problem.text
+    assert "is not a Kubernetes API: it answered 'an HTML page, as from a proxy' to GET /version" in problem.text
     assert "correct the kubeconfig's `server`" == problem.advice
 
 

@@ -5,7 +5,7 @@ import pytest
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Identity
 from opscheck.demo.kubernetes import statuses
-from opscheck.systems.kubernetes.api_server import ReadIdentity
+from opscheck.systems.kubernetes.api_server import Context, ReadContext, ReadIdentity
 
 WHO = ReadIdentity("cluster")
 
@@ -47,3 +47,15 @@ def test_a_client_that_is_not_known_is_nobody(api, session):
         session.ask(WHO, 5)
 
     assert (ProblemKind.DENIED, True) == (caught.value.problem.kind, caught.value.problem.target_down)
+
+
+def test_context_has_the_server_and_the_namespace_of_the_kubeconfig(api, opened, tmp_path):
+    path = api.kubeconfig(tmp_path / "named", namespace="billing", context="prod")
+
+    context = opened(kubeconfig=str(path)).ask(ReadContext("cluster"), 5)
+
+    assert context == Context(server=api.url, name="prod", namespace="billing")
+
+
+def test_context_without_a_namespace_means_default(api, session):
+    assert session.ask(ReadContext("cluster"), 5) == Context(server=api.url, name="demo", namespace="default")

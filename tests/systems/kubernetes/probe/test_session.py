@@ -128,14 +128,14 @@ def test_a_list_that_expires_every_time_is_unreadable(api, world, session):
     problem = refused(session, ListPods("cluster", "big"))
 
     assert ProblemKind.UNREADABLE == problem.kind
-    assert "the list expired again and again" in problem.text
+    assert "the list expired repeatedly" in problem.text
 
 
 def test_a_server_that_continues_for_ever_is_not_followed(api, session):
     page = {"kind": "PodList", "metadata": {"continue": "here"}, "items": []}
     api.answer(PODS, scripts.respond_with(200, page))
 
-    assert "continues the list at the same place for ever" in refused(session).text
+    assert "repeats the same page of the list" in refused(session).text
 
 
 # Refusals
@@ -147,7 +147,7 @@ def test_401_says_how_the_client_authenticated(api, session):
     problem = refused(session)
 
     assert ProblemKind.DENIED == problem.kind
-    assert f"127.0.0.1:{api.port} does not know the client (401); it authenticated with the token of user opscheck" == (
+    assert f"127.0.0.1:{api.port} rejects the client (401); it authenticated with the token of user opscheck" == (
         problem.text
     )
     assert "it may have expired or been revoked: put a new one into the kubeconfig" == problem.advice
@@ -180,7 +180,7 @@ def test_a_cluster_without_metrics_server_is_told_as_that(world, session):
 
     problem = refused(session, NODE_USAGE)
 
-    assert (ProblemKind.ABSENT, "install metrics-server, or say `when_absent: skip`") == (problem.kind, problem.advice)
+    assert (ProblemKind.ABSENT, "install metrics-server, or set `when_absent: skip`") == (problem.kind, problem.advice)
     assert "the cluster does not serve metrics.k8s.io (404)" == problem.text
 
 
@@ -214,7 +214,8 @@ def test_a_wait_that_is_longer_than_the_time_there_is_is_told(api, session):
 
     assert ProblemKind.LATE == problem.kind
     assert (
-        "the API server asks to wait 30 s before GET /api/v1/namespaces/shop/pods (429); there are 5 s" == problem.text
+        "the API server requests a wait of 30 s before GET /api/v1/namespaces/shop/pods (429); the timeout is 5 s"
+        == problem.text
     )
     assert "raise the target's timeout, or lower its concurrency" == problem.advice
 
@@ -233,10 +234,10 @@ HOSTILE = {
     "a sign-in page": (scripts.html(), "starts with '<!DOCTYPE html>'"),
     "a proxy's error page": (scripts.html(502), "with 502: an HTML page, as from a proxy"),
     "half a body": (scripts.truncated(), "broke off"),
-    "no body": (scripts.respond_with(200, b""), "is no list of objects"),
-    "half a document": (scripts.respond_with(200, b'{"kind": "PodList", "items": [{"meta'), "is no list of objects"),
-    "other JSON": (scripts.respond_with(200, {"message": "ok"}), "is no list of objects"),
-    "no list": (scripts.respond_with(200, {"kind": "Pod", "items": []}), "is a 'Pod' and no list"),
+    "no body": (scripts.respond_with(200, b""), "is not a list of objects"),
+    "half a document": (scripts.respond_with(200, b'{"kind": "PodList", "items": [{"meta'), "is not a list of objects"),
+    "other JSON": (scripts.respond_with(200, {"message": "ok"}), "is not a list of objects"),
+    "no list": (scripts.respond_with(200, {"kind": "Pod", "items": []}), "is a 'Pod', not a list"),
     "items that are none": (scripts.respond_with(200, {"kind": "PodList", "items": {}}), "$.items"),
     "a wrong type": (
         scripts.respond_with(200, {"kind": "PodList", "items": [{"status": {"phase": 3}}]}),
@@ -246,7 +247,7 @@ HOSTILE = {
         scripts.respond_with(200, {"kind": "PodList", "items": [{"metadata": {"creationTimestamp": "soon"}}]}),
         "$.items[0].metadata.creationTimestamp",
     ),
-    "no UTF-8": (scripts.respond_with(200, b"\xff\xfe{}"), "is no list of objects"),
+    "no UTF-8": (scripts.respond_with(200, b"\xff\xfe{}"), "is not a list of objects"),
     "no gzip": (scripts.respond_with(200, b"not gzip", headers={"Content-Encoding": "gzip"}), "broke off"),
 }
 
@@ -278,7 +279,7 @@ def test_what_a_proxy_does_not_know_is_not_what_a_cluster_does_not_serve(api, se
     problem = refused(session, query)
 
     assert ProblemKind.UNREADABLE == problem.kind
-    assert "with 404, and not as an API server does: an HTML page, as from a proxy" in problem.text
+    assert "with 404, but not as an API server does: an HTML page, as from a proxy" in problem.text
 
 
 def test_one_request_that_a_server_hangs_up_on_does_not_mean_that_it_is_down(api, session):
@@ -302,7 +303,7 @@ SLOW = {
     "a head that trickles": (scripts.trickle(0.1, head_too=True), "no answer in 1 s", True),
     "a body that trickles": (
         scripts.trickle(0.1),
-        "GET /api/v1/namespaces/shop/pods was answered 200, but not to its end in 1 s",
+        "the answer to GET /api/v1/namespaces/shop/pods (200) did not end in 1 s",
         False,
     ),
 }

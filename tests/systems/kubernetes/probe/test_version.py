@@ -46,10 +46,10 @@ def test_a_server_that_keeps_its_version_to_itself_is_unknown_and_still_answers_
 def test_a_version_that_is_no_text_is_no_kubernetes(api, opened):
     api.answer("/version", Response(body=b'{"gitVersion": 34}'))
 
-    with pytest.raises(ProbeError, match="is no Kubernetes API"):
+    with pytest.raises(ProbeError, match="is not a Kubernetes API"):
         opened()
 
 
 def test_nothing_has_to_be_granted_for_it():
     assert () == VERSION.permissions()
-    assert "ask the API server its version" == VERSION.text()
+    assert "read the version of the API server" == VERSION.text()

@@ -1,4 +1,4 @@
-"""What the probe tells of sessions and of locks: everything that is judged, and no value of anybody's query."""
+"""The probe's answers about sessions and locks: everything that is judged, without values of queries."""
 
 from contextlib import closing
 
@@ -24,7 +24,7 @@ def _ask(server):
 
 
 @pytest.mark.parametrize("query", [Activity("database"), Locks("database")], ids=lambda query: query.name)
-def test_no_value_of_a_query_leaves_the_probe(server, ask, stack, query):
+def test_values_of_a_query_stay_in_the_probe(server, ask, stack, query):
     stack.enter_context(idle_in_transaction(server, f"SELECT '{SECRET}'"))
     stack.enter_context(long_query(server, f"SELECT pg_sleep(600), $${SECRET}$$, E'\\'{SECRET}' -- {SECRET}"))
     holder, _ = stack.enter_context(blocked(server))
@@ -36,15 +36,15 @@ def test_no_value_of_a_query_leaves_the_probe(server, ask, stack, query):
     assert "SELECT ?" in written
 
 
-def test_an_answer_survives_a_snapshot(server, ask, stack):
+def test_answer_survives_a_snapshot(server, ask, stack):
     stack.enter_context(long_query(server))
     answer = ask(Activity("database"))
 
     assert answer == msgspec.json.decode(msgspec.json.encode(answer), type=ActivityAnswer)
 
 
-def test_of_many_sessions_the_oldest_are_told_and_all_are_counted(server, ask, stack, monkeypatch):
-    monkeypatch.setattr(activity, "_SESSIONS_TOLD", 1)
+def test_oldest_sessions_are_listed_and_all_counted(server, ask, stack, monkeypatch):
+    monkeypatch.setattr(activity, "_MOST_SESSIONS", 1)
     oldest = stack.enter_context(idle_in_transaction(server))
     stack.enter_context(idle_in_transaction(server))
     answer = ask(Activity("database"))
@@ -52,7 +52,7 @@ def test_of_many_sessions_the_oldest_are_told_and_all_are_counted(server, ask, s
     assert ([oldest.pid], 2) == ([one.pid for one in answer.sessions], answer.total)
 
 
-def test_sessions_that_do_nothing_are_not_told(server, ask, stack):
+def test_idle_sessions_are_not_listed(server, ask, stack):
     stack.enter_context(client(server)).do("SELECT 1")
 
     assert ((), 0) == (ask(Activity("database")).sessions, ask(Activity("database")).total)

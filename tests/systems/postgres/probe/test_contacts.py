@@ -114,14 +114,14 @@ TABLE = [
     (no_connect, DENIED, "(SQLSTATE 42501)", 'GRANT CONNECT ON DATABASE "integration_db" TO "opscheck"'),
     (no_such_database, UNSUPPORTED, 'database "nowhere" does not exist', "name an existing database in the dsn"),
     (closed_database, UNSUPPORTED, "(SQLSTATE 55000)", 'ALTER DATABASE "template1" ALLOW_CONNECTIONS true'),
-    (no_server, UNREACHABLE, "Connection refused", "check host and port of the dsn, whether the server runs"),
-    (no_host, UNREACHABLE, "nowhere.invalid", "check the host of the dsn, and the name service"),
-    (no_tls, UNREACHABLE, "server does not support SSL", "switch ssl on in the server"),
+    (no_server, UNREACHABLE, "Connection refused", "check host and port of the dsn, that the server runs"),
+    (no_host, UNREACHABLE, "nowhere.invalid", "check the host of the dsn, and DNS"),
+    (no_tls, UNREACHABLE, "server does not support SSL", "enable ssl in the server"),
 ]
 
 
 @pytest.mark.parametrize(("wrong", "kind", "text", "advice"), TABLE, ids=[one[0].__name__ for one in TABLE])
-def test_the_reason_is_told_with_what_to_do(place, wrong, kind, text, advice):
+def test_refused_connection_has_reason_and_advice(place, wrong, kind, text, advice):
     problem = contact(wrong(place))
 
     assert kind == problem.kind
@@ -129,7 +129,7 @@ def test_the_reason_is_told_with_what_to_do(place, wrong, kind, text, advice):
     assert problem.advice.startswith(advice)
 
 
-def test_a_line_in_pg_hba_conf_that_rejects_is_no_wrong_password(own_server):
+def test_rejecting_pg_hba_line_is_not_a_wrong_password(own_server):
     (own_server.data / "pg_hba.conf").write_text("host all postgres 127.0.0.1/32 scram-sha-256\n")
     reload(own_server)
     problem = contact(make_conninfo(own_server.dsn(), sslmode="disable"))
@@ -151,8 +151,8 @@ def lets_in(server: PostgreSQL) -> bool:
     return True
 
 
-def test_packets_that_are_dropped_are_late_in_time():
-    # Nobody accepts, and the queue is full: the kernel drops what comes.
+def test_dropped_packets_are_late_by_the_deadline():
+    # The queue of the listening socket is full: the kernel drops packets.
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.create_connection(server.getsockname()):
         problem = contact(f"postgresql://someone@127.0.0.1:{server.getsockname()[1]}/shop", 0.3)
 
@@ -160,19 +160,19 @@ def test_packets_that_are_dropped_are_late_in_time():
     assert "firewall" in problem.advice
 
 
-def test_a_server_that_is_shutting_down_says_so(own_server):
+def test_stopping_server_is_reported(own_server):
     with psycopg.connect(own_server.dsn("app")) as client:
-        # The smart shutdown waits for this client and lets nobody else in.
+        # The smart shutdown waits for this client and refuses others.
         own_server._process._process.terminate()
         wait_until(lambda: not lets_in(own_server), 10, "the server still takes clients")
         problem = contact(own_server.dsn())
         client.close()
 
     assert (UNREACHABLE, True) == (problem.kind, "shutting down (SQLSTATE 57P03)" in problem.text)
-    assert problem.advice.startswith("find out who stops it")
+    assert problem.advice.startswith("find out why it stops")
 
 
-def test_a_standby_that_serves_no_reads_says_so(own_server):
+def test_standby_without_hot_standby_is_reported(own_server):
     own_server.stop()
     (own_server.data / "standby.signal").touch()
     configure(own_server, "hot_standby = off")
@@ -182,7 +182,7 @@ def test_a_standby_that_serves_no_reads_says_so(own_server):
     problem = contact(own_server.dsn())
 
     assert UNREACHABLE == problem.kind
-    # Before 14 nothing tells this from a start that takes long.
+    # Before 14 this looks like a slow start.
     advice = "a standby that serves no reads" if own_server.major >= 14 else "wait until it has started"
     assert problem.advice.startswith(advice)
 
@@ -193,7 +193,7 @@ def configure(server: PostgreSQL, *lines: str) -> None:
 
 
 def start(server: PostgreSQL) -> None:
-    """Start it, and do not wait until it lets somebody in."""
+    """Start it, and do not wait until it accepts connections."""
     server._process = ServerProcess("PostgreSQL", server._command(), server._home / "log", user=server._user)
 
 
@@ -216,7 +216,7 @@ def _authority() -> trustme.CA:
 
 @pytest.fixture(name="with_tls")
 def _with_tls(postgres_tls: Path, own_server: PostgreSQL, authority: trustme.CA) -> PostgreSQL:
-    """A server that takes nobody without TLS, with a certificate for db.example."""
+    """A server that requires TLS, with a certificate for db.example."""
     certificate = authority.issue_cert("db.example")
     own_server.stop()
     for name, text in (
@@ -241,34 +241,34 @@ def trusting(server: PostgreSQL, authority: trustme.CA, tmp_path: Path, **words:
     return make_conninfo(server.dsn(), sslmode="verify-full", sslrootcert=str(trusted), **words)
 
 
-def test_a_server_that_demands_tls_names_it(with_tls):
+def test_server_that_requires_tls_is_reported(with_tls):
     problem = contact(make_conninfo(with_tls.dsn(), sslmode="disable"))
 
     assert (DENIED, True) == (problem.kind, "(SQLSTATE 28000)" in problem.text)
     assert problem.advice.startswith("ask for TLS with sslmode=require in the dsn")
 
 
-def test_a_certificate_of_strangers_is_told(with_tls, tmp_path):
+def test_untrusted_certificate_is_reported(with_tls, tmp_path):
     problem = contact(trusting(with_tls, trustme.CA(), tmp_path))
 
     assert (UNREACHABLE, True) == (problem.kind, "certificate verify failed" in problem.text)
     assert problem.advice.startswith("name the authority of the server's certificate with sslrootcert")
 
 
-def test_a_certificate_for_another_name_is_told(with_tls, authority, tmp_path):
+def test_certificate_for_another_name_is_reported(with_tls, authority, tmp_path):
     problem = contact(trusting(with_tls, authority, tmp_path))
 
     assert 'server certificate for "db.example" does not match host name "127.0.0.1"' in problem.text
     assert problem.advice.startswith("reach the server by a name that its certificate has")
 
 
-def test_a_certificate_that_is_right_lets_us_in(with_tls, authority, tmp_path):
+def test_valid_certificate_connects(with_tls, authority, tmp_path):
     dsn = trusting(with_tls, authority, tmp_path, host="db.example", hostaddr="127.0.0.1")
 
     open_session(PostgresTarget(kind="postgres", dsn=dsn), WITHIN).close()
 
 
-def test_an_authority_that_is_not_there_is_no_fault_of_the_server(with_tls):
+def test_missing_ca_file_is_a_policy_problem(with_tls):
     problem = contact(make_conninfo(with_tls.dsn(), sslmode="verify-full", sslrootcert="/nowhere/ca.pem"))
 
     assert UNSUPPORTED == problem.kind

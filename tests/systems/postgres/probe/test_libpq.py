@@ -1,4 +1,4 @@
-"""How a server is reached: in time, and with its own code for a refusal; `test_contacts` has the reasons."""
+"""Connections by the deadline, with the SQLSTATE of a refusal; `test_contacts` has the reasons."""
 
 import socket
 import ssl
@@ -59,13 +59,13 @@ def problem_of(dsn: str, within: float = 10) -> Problem:
     return raised.value.problem
 
 
-def test_the_connection_is_one_of_psycopg_and_commits_by_itself(server):
+def test_connection_is_in_autocommit_mode(server):
     with connect(server.dsn(), monotonic() + 10) as connection:
         assert connection.autocommit
         assert ("opscheck",) == connection.execute("SELECT current_user::text").fetchone()
 
 
-def test_a_server_with_a_certificate_of_strangers_is_unreachable(tmp_path):
+def test_untrusted_certificate_is_unreachable(tmp_path):
     trusted = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(trusted)
     context = trustme_context("127.0.0.1")
@@ -89,7 +89,7 @@ def trustme_context(host: str) -> ssl.SSLContext:
     return context
 
 
-def test_something_that_is_no_postgresql_is_unreachable():
+def test_server_other_than_postgresql_is_unreachable():
     def serve(client: socket.socket) -> None:
         client.recv(4096)
         client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -100,7 +100,7 @@ def test_something_that_is_no_postgresql_is_unreachable():
     assert (ProblemKind.UNREACHABLE, True) == (problem.kind, problem.target_down)
 
 
-def test_a_server_that_accepts_and_says_nothing_is_late_in_time():
+def test_silent_server_is_late_by_the_deadline():
     with listening(until_the_client_leaves) as dsn:
         began = monotonic()
         with pytest.raises(TimeoutError):
@@ -109,7 +109,7 @@ def test_a_server_that_accepts_and_says_nothing_is_late_in_time():
         assert monotonic() - began < 5
 
 
-def test_the_second_host_is_tried_when_the_first_refuses(server):
+def test_second_host_is_tried_when_the_first_refuses(server):
     hosts = make_conninfo(server.dsn(), host="127.0.0.1,127.0.0.1", port=f"{free_port()},{server.port}")
 
     connect(hosts, monotonic() + 10).close()
@@ -124,7 +124,7 @@ def test_the_second_host_is_tried_when_the_first_refuses(server):
         ("CheckMyDatabase", RefusedBy.DATABASE),
     ],
 )
-def test_a_full_server_is_known_in_every_language(routine, by):
+def test_full_server_is_detected_in_every_language(routine, by):
     german = fatal("53300", "tut mir leid, schon zu viele Verbindungen", routine)
     with listening(german) as dsn, pytest.raises(TooManyConnections) as raised:
         connect(dsn, monotonic() + 10)
@@ -135,13 +135,13 @@ def test_a_full_server_is_known_in_every_language(routine, by):
 
 
 @pytest.mark.parametrize("dsn", ["postgres//u:hunter22@h/db", "postgresql://u:hunter%zz@h/db", "hunter22"])
-def test_a_dsn_that_is_none_is_not_repeated(dsn):
+def test_invalid_dsn_is_not_shown(dsn):
     problem = problem_of(dsn)
 
     assert (ProblemKind.UNSUPPORTED, True) == (problem.kind, problem.target_down)
     assert "hunter" not in problem.text + problem.advice
 
 
-def test_no_reason_holds_the_password():
+def test_errors_do_not_contain_the_password():
     with listening(fatal("28P01", "nein")) as dsn:
         assert "hunter22" not in str(problem_of(dsn))

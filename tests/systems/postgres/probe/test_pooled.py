@@ -36,7 +36,7 @@ def settings_of(dsn: str) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", ["session", "transaction"])
-def test_every_question_is_answered_and_nothing_stays_set(server, bouncer):
+def test_every_query_works_and_leaves_no_settings(server, bouncer):
     with closing(opened(bouncer)) as session:
         answers = [session.ask(question, 5) for question in QUESTIONS]
 
@@ -46,7 +46,7 @@ def test_every_question_is_answered_and_nothing_stays_set(server, bouncer):
 
 
 @pytest.mark.parametrize("mode", ["transaction"])
-def test_more_sequences_than_one_transaction_reads_are_read_through_a_pool_of_transactions(server, bouncer, stack):
+def test_many_sequences_are_read_through_transaction_pooling(server, bouncer, stack):
     owner = stack.enter_context(psycopg.connect(server.dsn("app"), autocommit=True))
     stack.callback(owner.execute, "DROP SCHEMA many CASCADE")
     owner.execute("CREATE SCHEMA many")
@@ -62,7 +62,7 @@ def test_more_sequences_than_one_transaction_reads_are_read_through_a_pool_of_tr
 
 
 @pytest.mark.parametrize("mode", ["statement"])
-def test_a_pool_of_statements_is_told(bouncer):
+def test_statement_pooling_is_reported(bouncer):
     with closing(opened(bouncer)) as session, pytest.raises(ProbeError) as raised:
         session.ask(Sessions("pooled"), 5)
 
@@ -78,7 +78,7 @@ def test_a_pool_of_statements_is_told(bouncer):
         (DATABASE, ProblemKind.UNREACHABLE, "ENABLE the database at PgBouncer's console"),
     ],
 )
-def test_what_pgbouncer_refuses_is_told_with_what_to_do(bouncer, words, kind, advice):
+def test_refusal_of_pgbouncer_has_advice(bouncer, words, kind, advice):
     bouncer.disable()
     with pytest.raises(ProbeError) as raised:
         open_session(PostgresTarget(kind="postgres", dsn=bouncer.dsn(database=words)), 5)
@@ -88,7 +88,7 @@ def test_what_pgbouncer_refuses_is_told_with_what_to_do(bouncer, words, kind, ad
 
 
 @pytest.mark.parametrize("mode", ["transaction"])
-def test_a_pool_that_is_paused_is_late(bouncer):
+def test_paused_pool_is_late(bouncer):
     bouncer.pause()
     with pytest.raises(ProbeError) as raised, closing(opened(bouncer)) as session:
         session.ask(Sessions("pooled"), 1)

@@ -1,4 +1,4 @@
-"""What is shown of a statement: its words, never its values."""
+"""The shown text of a statement: its keywords, never its values."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,7 @@ SHOWN = {
 
 
 @pytest.mark.parametrize(("query", "shown"), SHOWN.items(), ids=list(SHOWN))
-def test_values_are_replaced_and_words_stay(query, shown):
+def test_values_are_replaced_and_keywords_kept(query, shown):
     assert shown == masked(query)
 
 
@@ -53,7 +53,7 @@ def test_values_are_replaced_and_words_stay(query, shown):
         "'hunter2''",
     ],
 )
-def test_what_the_server_cut_off_is_a_value_to_its_end(cut):
+def test_value_cut_by_the_server_is_masked(cut):
     assert "SELECT a =" == masked(f"SELECT a = {cut}").rstrip('"? ')
 
 
@@ -67,11 +67,11 @@ def test_what_the_server_cut_off_is_a_value_to_its_end(cut):
         "SELECT hunter2 \\ 'x'",
     ],
 )
-def test_of_what_two_servers_read_differently_only_the_first_word_is_shown(query):
+def test_ambiguous_statement_shows_its_first_keyword(query):
     assert "SELECT …" == masked(query)
 
 
-def test_a_long_statement_is_cut():
+def test_long_statement_is_cut():
     text = masked("SELECT " + ", ".join(f"column_{number}" for number in range(1000)), 80)
 
     assert len(text) <= 80
@@ -112,16 +112,16 @@ def statements(draw, form) -> str:
 
 @pytest.mark.parametrize("form", _FORMS.values(), ids=list(_FORMS))
 @given(data=st.data())
-def test_a_planted_literal_never_shows(form, data):
+def test_planted_literal_is_never_shown(form, data):
     assert SECRET not in masked(data.draw(statements(form)), 10_000)
 
 
 @given(st.integers(10_000, 10**12), st.sampled_from(["{}", "-{}", "{}.5", ".{}", "{}e5", "0x{}", "{}::text", "a.b={}"]))
-def test_a_planted_number_never_shows(number, form):
+def test_planted_number_is_never_shown(number, form):
     assert str(number) not in masked(f"SELECT a > {form.format(number)}, b", 10_000)
 
 
 @given(st.text())
-def test_any_text_is_read_and_comes_on_one_line(text):
+def test_any_text_becomes_one_line(text):
     assert "\n" not in masked(text)
     assert len(masked(text)) <= 300

@@ -1,4 +1,4 @@
-"""Which function answers a query: one of the package's own, or one that another system brings."""
+"""Readers of queries: the package's own, and those of other systems."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -31,7 +31,7 @@ class CountFiles(DatabaseQuery[int], name="acme.files"):
 
 
 def read_waiting(session: PostgresSession, query: CountWaiting, timeout_s: float) -> int:
-    """What a descriptor names as the reader of `acme.waiting-jobs`."""
+    """The reader of `acme.waiting-jobs`, as a descriptor names it."""
     return session.read(query, _count, timeout_s)
 
 

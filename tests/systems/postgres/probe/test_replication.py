@@ -1,4 +1,4 @@
-"""How the PostgreSQL probe tells a standby that is behind from one that will be near in a moment."""
+"""The PostgreSQL probe distinguishes a lagging standby from one that catches up in a moment."""
 
 from contextlib import closing
 from typing import Any
@@ -27,8 +27,8 @@ def ask(server: PostgreSQL) -> Answer:
         return session.ask(QUERY, 10)
 
 
-def test_a_replica_that_has_replayed_everything_has_caught_up_at_once(pair: Replication):
-    # A server writes a little WAL by itself at times, so it may be behind again by the time it is asked.
+def test_current_replica_has_caught_up_at_once(pair: Replication):
+    # A server writes a little WAL by itself at times, so it may be behind again at the query.
     asked: list[Sender] = []
 
     def replayed() -> bool:
@@ -47,8 +47,8 @@ def test_a_replica_that_has_replayed_everything_has_caught_up_at_once(pair: Repl
     )
 
 
-def test_the_same_standby_says_so_itself(pair: Replication):
-    # A server writes a little WAL by itself at times, so it may be behind again by the time it is asked.
+def test_current_standby_has_caught_up_at_once(pair: Replication):
+    # A server writes a little WAL by itself at times, so it may be behind again at the query.
     asked: list[Answer] = []
 
     def replayed() -> bool:
@@ -64,7 +64,7 @@ def test_the_same_standby_says_so_itself(pair: Replication):
     assert ("streaming", f"127.0.0.1:{pair.primary.port}") == (answer.receiver.status, answer.receiver.sender)
 
 
-def test_one_that_does_not_replay_does_not_catch_up_while_it_is_watched(pair: Replication):
+def test_paused_replica_does_not_catch_up(pair: Replication):
     pair.standby.pause()
     write(pair.primary)
     try:
@@ -78,11 +78,11 @@ def test_one_that_does_not_replay_does_not_catch_up_while_it_is_watched(pair: Re
     assert replay.caught_up_s is None
 
 
-def test_one_that_replays_again_catches_up_while_it_is_watched(pair: Replication):
+def test_resumed_replica_catches_up(pair: Replication):
     pair.standby.pause()
     write(pair.primary)
     pair.standby.resume()
-    # It may take longer than it is watched; then the next look finds it near.
+    # It may take longer than the watch; then the next query finds it current.
     looks = [ask(pair.primary).senders[0].caught_up_s for _ in range(20)]
 
     assert looks[-1] is not None

@@ -23,7 +23,7 @@ Open = Callable[[str], PostgresSession]
 
 @dataclass(frozen=True)
 class Unheard(Query[int], name="tests.unheard"):
-    """A question that no probe answers."""
+    """A query that no probe answers."""
 
 
 @pytest.fixture(name="session")
@@ -47,7 +47,7 @@ def problem_of(session: PostgresSession, query: Query[object], timeout_s: float 
     return raised.value.problem
 
 
-def test_sessions_of_others_are_counted_and_the_own_is_not(server, session, stack):
+def test_own_session_is_not_counted(server, session, stack):
     opened = session(server.dsn())
     for _ in range(2):
         stack.enter_context(psycopg.connect(server.dsn("app"), application_name="shop"))
@@ -60,7 +60,7 @@ def test_sessions_of_others_are_counted_and_the_own_is_not(server, session, stac
     ) == (seen.holders)
 
 
-def test_reserved_connections_are_told_apart(server, session):
+def test_reserved_connections_are_read(server, session):
     seen = occupancy(session(server.dsn()).ask(SESSIONS, 5))
 
     reserved = (3, 2) if server.major >= 16 else (5, 0)
@@ -73,7 +73,7 @@ def test_walsenders_are_not_clients(server, session, stack):
     assert 0 == occupancy(session(server.dsn()).ask(SESSIONS, 5)).used
 
 
-def test_limits_of_roles_and_databases_come_with_their_use(server, session, limit, stack):
+def test_limits_of_roles_and_databases_are_read_with_use(server, session, limit, stack):
     limit("ROLE app", 5)
     limit("DATABASE integration_db", 8)
     stack.enter_context(psycopg.connect(server.dsn("postgres")))
@@ -86,7 +86,7 @@ def test_limits_of_roles_and_databases_come_with_their_use(server, session, limi
     assert (Share(name="integration_db", used=2, limit=8),) == seen.databases
 
 
-def test_a_limit_on_a_superuser_is_none_because_postgresql_ignores_it(server, session, limit, stack):
+def test_limit_of_a_superuser_is_ignored(server, session, limit, stack):
     limit("ROLE postgres", 1)
     stack.enter_context(psycopg.connect(server.dsn("postgres")))
 
@@ -95,7 +95,7 @@ def test_a_limit_on_a_superuser_is_none_because_postgresql_ignores_it(server, se
     assert (Share(name="postgres", used=1, limit=None),) == seen.roles
 
 
-def test_a_role_and_a_database_that_are_named_are_counted_without_a_limit(server, session):
+def test_named_role_and_database_are_counted_without_limit(server, session):
     asked = Sessions("database", role="app", database="integration_db")
     seen = occupancy(session(server.dsn()).ask(asked, 5))
 
@@ -103,15 +103,15 @@ def test_a_role_and_a_database_that_are_named_are_counted_without_a_limit(server
     assert (Share(name="integration_db", used=0, limit=None),) == seen.databases
 
 
-def test_a_role_without_the_grant_gets_no_answer_that_would_be_wrong(server, session):
+def test_role_without_grant_is_denied(server, session):
     problem = problem_of(session(server.dsn("app")), SESSIONS)
 
     assert ProblemKind.DENIED == problem.kind
-    assert problem.text.startswith("role app is no member of pg_read_all_stats: what the sessions of other roles do")
+    assert problem.text.startswith("role app is not a member of pg_read_all_stats: the activity of other roles")
     assert 'GRANT pg_read_all_stats TO "app"' == problem.advice
 
 
-def test_a_server_that_is_full_for_this_role_is_an_answer(server, session):
+def test_server_full_for_this_role_is_an_answer(server, session):
     server.fill_connections()
     try:
         refused = session(server.dsn("app")).ask(SESSIONS, 5)
@@ -123,7 +123,7 @@ def test_a_server_that_is_full_for_this_role_is_an_answer(server, session):
     assert "reserved" in refused.refusal.text
 
 
-def test_a_server_that_is_full_for_everybody_is_an_answer(server, session, stack):
+def test_server_full_for_all_roles_is_an_answer(server, session, stack):
     for _ in range(server.max_connections):
         stack.enter_context(psycopg.connect(server.dsn("postgres")))
 
@@ -135,21 +135,21 @@ def test_a_server_that_is_full_for_everybody_is_an_answer(server, session, stack
     assert SessionsAnswer(refusal=expected) == refused
 
 
-def test_the_limit_of_a_role_is_told_from_the_servers(server, session, limit, stack):
+def test_limit_of_a_role_differs_from_the_servers(server, session, limit, stack):
     limit("ROLE app", 1)
     stack.enter_context(psycopg.connect(server.dsn("app")))
 
     assert RefusedBy.ROLE == session(server.dsn("app")).ask(SESSIONS, 5).refusal.by
 
 
-def test_the_limit_of_a_database_is_told_from_the_servers(server, session, limit, stack):
+def test_limit_of_a_database_differs_from_the_servers(server, session, limit, stack):
     limit("DATABASE integration_db", 1)
     stack.enter_context(psycopg.connect(server.dsn("app")))
 
     assert RefusedBy.DATABASE == session(server.dsn("app")).ask(SESSIONS, 5).refusal.by
 
 
-def test_other_questions_to_a_full_server_are_blocked_by_it(server, session):
+def test_other_queries_to_a_full_server_are_unreachable(server, session):
     server.fill_connections()
     try:
         opened = session(server.dsn("app"))
@@ -162,14 +162,14 @@ def test_other_questions_to_a_full_server_are_blocked_by_it(server, session):
     assert problem.text.startswith("the server has no connection left: ")
 
 
-def test_a_question_of_another_system_is_not_supported(server, session):
+def test_query_of_another_system_is_not_supported(server, session):
     problem = problem_of(session(server.dsn()), Unheard("database"))
 
     assert ProblemKind.UNSUPPORTED == problem.kind
     assert "the PostgreSQL probe does not answer tests.unheard" == problem.text
 
 
-def test_all_questions_share_one_connection_which_says_whose_it_is(server, session, admin):
+def test_all_queries_share_one_named_connection(server, session, admin):
     opened = session(server.dsn() + "?application_name=shop")
     threads = [threading.Thread(target=opened.ask, args=(SESSIONS, 5)) for _ in range(8)]
     for thread in threads:
@@ -182,7 +182,7 @@ def test_all_questions_share_one_connection_which_says_whose_it_is(server, sessi
     assert [("opscheck",)] == shown
 
 
-def test_nothing_is_left_set_on_the_session_for_who_gets_it_from_a_pooler(server, session):
+def test_no_setting_stays_on_a_pooled_session(server, session):
     opened = session(server.dsn())
     opened.ask(SESSIONS, 5)
 
@@ -192,7 +192,7 @@ def test_nothing_is_left_set_on_the_session_for_who_gets_it_from_a_pooler(server
     assert ["off", "0", "0", "on"] == shown
 
 
-def test_a_question_cannot_write(server, session):
+def test_query_cannot_write(server, session):
     opened = session(server.dsn("postgres"))
 
     def write(connection, query):
@@ -204,7 +204,7 @@ def test_a_question_cannot_write(server, session):
     assert "read-only" in raised.value.problem.text
 
 
-def test_a_lock_is_not_waited_for_past_the_time_that_a_question_has(server, session, stack):
+def test_lock_wait_ends_at_the_deadline_of_the_query(server, session, stack):
     opened = session(server.dsn())
     blocker = stack.enter_context(psycopg.connect(server.dsn("postgres")))
     blocker.execute("LOCK pg_database IN ACCESS EXCLUSIVE MODE")
@@ -215,7 +215,7 @@ def test_a_lock_is_not_waited_for_past_the_time_that_a_question_has(server, sess
     assert opened.ask(SESSIONS, 5).occupancy
 
 
-def test_a_server_that_falls_silent_is_late_and_the_thread_ends(server, session):
+def test_silent_server_is_late_and_the_thread_ends(server, session):
     opened = session(server.dsn())
     backend = opened._home.connection.info.backend_pid
     os.kill(backend, signal.SIGSTOP)
@@ -230,7 +230,7 @@ def test_a_server_that_falls_silent_is_late_and_the_thread_ends(server, session)
     assert opened.ask(SESSIONS, 5).occupancy
 
 
-def test_a_question_that_waits_for_another_one_ends_as_well(server, session):
+def test_query_that_waits_for_another_ends_in_time(server, session):
     opened = session(server.dsn())
     with opened._home.turns:
         problem = problem_of(opened, SESSIONS, 0.2)
@@ -238,14 +238,14 @@ def test_a_question_that_waits_for_another_one_ends_as_well(server, session):
     assert ProblemKind.LATE == problem.kind
 
 
-def test_a_connection_that_the_server_has_closed_is_made_again(server, session, admin):
+def test_closed_connection_is_reopened(server, session, admin):
     opened = session(server.dsn())
     admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'opscheck'")
 
     assert opened.ask(SESSIONS, 5).occupancy
 
 
-def test_a_server_that_stops_during_the_run_is_unreachable(own_server, session):
+def test_server_stopped_during_the_run_is_unreachable(own_server, session):
     opened = session(own_server.dsn())
     own_server.close()
 
@@ -267,5 +267,5 @@ def test_a_server_that_stops_during_the_run_is_unreachable(own_server, session):
         (psycopg.errors.ProtocolViolation, ProblemKind.UNREADABLE),  # PgBouncer: no transactions in statement mode
     ],
 )
-def test_an_error_is_known_by_its_code(error, kind):
+def test_errors_are_mapped_by_sqlstate(error, kind):
     assert kind == _problem(error("eine Meldung"), 5).problem.kind

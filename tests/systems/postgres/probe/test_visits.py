@@ -58,13 +58,13 @@ def opened(admin) -> list[str]:
     return [name for (name,) in admin.execute(OPENED).fetchall()]
 
 
-def test_each_question_is_answered_in_its_database(session):
+def test_each_query_runs_in_its_database(session):
     here = session()
 
     assert ["visit_one", "visit_two", DATABASE] == [where(here, name) for name in ("visit_one", "visit_two", None)]
 
 
-def test_a_visit_ends_when_the_next_one_begins(session, admin):
+def test_connection_to_a_database_closes_before_the_next(session, admin):
     here = session()
     seen = []
     for name in ("visit_one", "visit_two", "visit_one"):
@@ -74,7 +74,7 @@ def test_a_visit_ends_when_the_next_one_begins(session, admin):
     assert [[DATABASE, "visit_one"], [DATABASE, "visit_two"], [DATABASE, "visit_one"]] == seen
 
 
-def test_several_questions_in_a_database_share_the_visit(session, admin):
+def test_queries_in_a_database_share_the_connection(session, admin):
     here = session()
     here.ask(Sequences("database", "visit_one"), 10)
     visit = here._visits["visit_one"].connection
@@ -84,7 +84,7 @@ def test_several_questions_in_a_database_share_the_visit(session, admin):
     assert [DATABASE, "visit_one"] == opened(admin)
 
 
-def test_databases_are_visited_side_by_side_over_one_connection_each(session, server, admin):
+def test_databases_are_read_concurrently_over_own_connections(session, server, admin):
     target = PostgresTarget(kind="postgres", dsn=server.dsn()).named("database")
     asked = [
         Asked(kind("database", name), 10)
@@ -105,14 +105,14 @@ def twice(names: list[str]) -> set[str]:
     return {name for name in names if names.count(name) > 1}
 
 
-def test_the_home_connection_serves_its_own_name(session, admin):
+def test_first_connection_serves_its_named_database(session, admin):
     here = session()
 
     assert DATABASE == where(here, DATABASE)
     assert [DATABASE] == opened(admin)
 
 
-def test_a_database_that_is_not_there_closes_no_other(session):
+def test_missing_database_closes_no_other(session):
     here = session()
     problem = problem_of(here, "visit_nowhere")
 
@@ -121,7 +121,7 @@ def test_a_database_that_is_not_there_closes_no_other(session):
     assert DATABASE == where(here, None)
 
 
-def test_a_database_that_lets_nobody_in_closes_no_other_and_names_the_grant(session):
+def test_forbidden_database_closes_no_other_and_has_grant(session):
     here = session()
     problem = problem_of(here, "visit_closed")
 
@@ -130,7 +130,7 @@ def test_a_database_that_lets_nobody_in_closes_no_other_and_names_the_grant(sess
     assert "visit_one" == where(here, "visit_one")
 
 
-def test_a_database_that_is_full_closes_no_other(session, limit, server, stack):
+def test_full_database_closes_no_other(session, limit, server, stack):
     limit("DATABASE visit_one", 0)
     here = session()
     problem = problem_of(here, "visit_one")
@@ -140,7 +140,7 @@ def test_a_database_that_is_full_closes_no_other(session, limit, server, stack):
     assert "visit_two" == where(here, "visit_two")
 
 
-def test_a_visit_that_the_server_ended_is_made_again(session, admin):
+def test_ended_connection_to_a_database_is_reopened(session, admin):
     here = session()
     where(here, "visit_one")
     admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'visit_one'")
@@ -148,7 +148,7 @@ def test_a_visit_that_the_server_ended_is_made_again(session, admin):
     assert "visit_one" == where(here, "visit_one")
 
 
-def test_the_list_names_what_can_be_visited_and_what_the_dsn_names(session):
+def test_list_has_connectable_databases_and_the_current_one(session):
     listed: DatabaseNames = session().ask(ListDatabases("database"), 10)
 
     assert DATABASE == listed.current
@@ -156,7 +156,7 @@ def test_the_list_names_what_can_be_visited_and_what_the_dsn_names(session):
     assert not {"template0", "template1"} & set(listed.names)
 
 
-def test_nothing_is_left_open(session, admin):
+def test_close_leaves_no_connection_open(session, admin):
     here = session()
     where(here, "visit_one")
     here.close()

@@ -100,7 +100,7 @@ def test_tls(tmp_path, scripted):
     url = f"rediss://127.0.0.1:{server.port}"
 
     assert ping(url, samples=1, ca_file=str(tmp_path / "ca.pem")).refusal is None
-    assert "is signed by an unknown authority" in problem_of(url).text
+    assert "is signed by an unknown CA" in problem_of(url).text
 
 
 def test_a_server_that_asks_for_a_client_certificate(tmp_path, scripted):
@@ -116,7 +116,7 @@ def test_a_server_that_asks_for_a_client_certificate(tmp_path, scripted):
     problem = problem_of(f"rediss://127.0.0.1:{server.port}", ca_file=str(tmp_path / "ca.pem"))
 
     assert ProblemKind.UNREACHABLE is problem.kind
-    assert "asks for a client certificate" in problem.text
+    assert "requires a client certificate" in problem.text
 
 
 def test_a_ca_file_stands_instead_of_the_systems_authorities(tmp_path, scripted, monkeypatch):
@@ -129,7 +129,7 @@ def test_a_ca_file_stands_instead_of_the_systems_authorities(tmp_path, scripted,
     url = f"rediss://127.0.0.1:{scripted(PONG, tls=context).port}"
 
     assert ping(url, samples=1).refusal is None
-    assert "unknown authority" in problem_of(url, ca_file=str(tmp_path / "own.pem")).text
+    assert "unknown CA" in problem_of(url, ca_file=str(tmp_path / "own.pem")).text
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_nothing_listens(redis):
 
 
 def test_no_such_socket(tmp_path):
-    assert f"there is no socket {tmp_path}/none" == problem_of(f"unix://{tmp_path}/none").text
+    assert f"socket {tmp_path}/none not found" == problem_of(f"unix://{tmp_path}/none").text
 
 
 def test_a_server_that_hangs_up_at_once(scripted):

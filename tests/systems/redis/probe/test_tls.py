@@ -21,8 +21,8 @@ def test_a_server_whose_authority_is_named_is_trusted_and_no_other(redis_seven, 
         systems = problem_of(tls.url, INFO)
 
     assert info.is_primary
-    assert "is signed by an unknown authority" in others.text
-    assert "is signed by an unknown authority" in systems.text
+    assert "is signed by an unknown CA" in others.text
+    assert "is signed by an unknown CA" in systems.text
 
 
 def test_a_client_certificate_is_shown_where_the_server_asks_for_one(redis_seven, tmp_path):
@@ -33,7 +33,7 @@ def test_a_client_certificate_is_shown_where_the_server_asks_for_one(redis_seven
 
     assert info.is_primary
     assert ProblemKind.UNREACHABLE is without.kind
-    assert "asks for a client certificate" in without.text
+    assert "requires a client certificate" in without.text
 
 
 def test_a_port_without_tls_and_one_with_it_are_told_apart(redis_seven, tmp_path):

@@ -129,7 +129,7 @@ def test_a_certificate_of_an_unknown_authority_is_told_with_the_field_that_names
     with LoopbackServer(lambda exchange: exchange.send(listing()), tls=tls) as server:
         problem = contact(server)
 
-    assert "unknown authority" in problem.text
+    assert "unknown CA" in problem.text
     assert "`ca_file`" in problem.advice
 
 
