@@ -105,7 +105,7 @@ def test_check_that_is_not_collected_is_an_error(project):
     outcome = project.judge()
 
     assert 4 == outcome.ret
-    assert "no check that was collected judges health (http.response)" in outcome.out
+    assert "no collected check judges health (http.response)" in outcome.out
 
 
 def test_one_item_can_be_named_by_its_node_id(project):
