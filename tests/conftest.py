@@ -28,7 +28,7 @@ from tests.servers.s3 import (
     s3_server,
     store,
 )
-from tests.servers.tools import busybox, busybox_tools, parallel_packers, prometheus_program
+from tests.servers.tools import busybox, busybox_tools, nginx_program, parallel_packers, prometheus_program
 from tests.tiers import (
     pytest_collection_modifyitems,
     pytest_configure,
@@ -53,6 +53,7 @@ __all__ = [
     "interpreter",
     "moto_bucket",
     "new_interpreter",
+    "nginx_program",
     "no_template",
     "only_pg_restore",
     "open_bucket",

@@ -31,6 +31,7 @@ _FETCHED = {
     "contrib_installation",
     "own_contrib",
     "memcached_program",
+    "nginx_program",
     "parallel_packers",
     "pgbackrest_programs",
     "pgbouncer_program",

@@ -1,1 +1,1 @@
-"""What is expected of machines, containers and pods."""
+"""The bundled checks of machines, containers and pods."""

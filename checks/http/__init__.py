@@ -1,1 +1,1 @@
-"""What is expected of HTTP APIs."""
+"""The bundled checks of HTTP APIs."""

@@ -1,4 +1,4 @@
-"""The answers of an HTTP API."""
+"""The responses of an HTTP API."""
 
 import math
 import re
@@ -32,8 +32,8 @@ def test_the_api_answers_as_it_should(expectation: HttpResponse, observe: Observ
     """
     The API answers with the expected status, headers and body, within the latency limit.
 
-    Its clients get errors, wrong answers or none. A login page or an error page can have status 200 too, so headers and
-    body show whether the API itself answered.
+    Otherwise its clients get errors, wrong responses or none. A login page or an error page can have status 200 too, so
+    headers and body show that the API itself responded.
     """
     answer = observe(expectation.request())
     here = findings.on(expectation.subject, status=answer.status)
@@ -48,21 +48,21 @@ def test_the_api_answers_as_it_should(expectation: HttpResponse, observe: Observ
 
 
 def _mismatches(expectation: HttpResponse, answer: HttpAnswer) -> Iterator[tuple[str, str]]:
-    """Observed and expected of everything that is wrong but the statuses and the latency."""
+    """Observed and expected of every mismatch except statuses and latency."""
     host = urlsplit(answer.final_url).hostname
     if expectation.final_host is not None and host != expectation.final_host:
-        yield f"redirected to {answer.final_url}", f"an answer from {expectation.final_host}"
+        yield f"redirected to {answer.final_url}", f"a response from {expectation.final_host}"
     yield from _unexpected_headers(answer, expectation.headers)
     limit = expectation.max_body
     if limit is not None and (answer.truncated or answer.size > limit):
         size = f"more than {format_bytes(answer.size)}" if answer.truncated else format_bytes(answer.size)
-        yield f"body of {size}", f"<= {format_bytes(limit)}"
+        yield f"body size {size}", f"<= {format_bytes(limit)}"
     if answer.truncated:
         return
     if (rule := expectation.body) is not None:
         text = answer.body.strip() if rule.operator == "equals" else answer.body
         if not _text_fits(text, rule):
-            yield f"the body is {excerpt(answer.body) or 'empty'}", f"body {_expected(rule)}"
+            yield f"body is {excerpt(answer.body) or 'empty'}", f"body {_expected(rule)}"
     if expectation.json_values:
         yield from _unexpected_values(answer, expectation.json_values)
 
@@ -71,7 +71,7 @@ def _unexpected_headers(answer: HttpAnswer, wanted: Mapping[str, TextExpectation
     for name, rule in wanted.items():
         value = answer.headers.get(name.lower())
         if value is None:
-            yield f"no header {name}", f"header {name} {_expected(rule)}"
+            yield f"header {name} is missing", f"header {name} {_expected(rule)}"
         elif not _text_fits(value, rule):
             yield f"header {name} is {shown(value)}", f"header {name} {_expected(rule)}"
 
@@ -99,7 +99,7 @@ def _unexpected_values(answer: HttpAnswer, rules: tuple[JsonExpectation, ...]) -
 
 
 def unexpected_value(document: Any, rule: JsonExpectation) -> str | None:
-    """The value at the path of `rule` in a JSON document, in words; None when it is as expected."""
+    """The value at the path of `rule` in a JSON document, as text; None when it is as expected."""
     try:
         value = find(document, rule.path)
     except ValueError as error:
@@ -113,7 +113,7 @@ def unexpected_value(document: Any, rule: JsonExpectation) -> str | None:
 
 
 def _fault(value: Any, rule: JsonExpectation) -> str | None:
-    """A remark about `value` when it does not fit, empty where the value alone shows it; None when it fits."""
+    """A remark about an unexpected `value`, maybe empty; None for an expected one."""
     match rule.operator:
         case "equals" | "not_equals":
             fits = same(value, rule.operand) is (rule.operator == "equals")
@@ -127,7 +127,7 @@ def _fault(value: Any, rule: JsonExpectation) -> str | None:
             fits = any(same(item, rule.operand) for item in value)
         case _:
             if not isinstance(value, str):
-                return ", not a text"
+                return ", not a string"
             fits = _text_fits(value, rule) if isinstance(rule.operand, str) else False
     return None if fits else ""
 
@@ -150,7 +150,7 @@ def _expected(rule: OneOperator) -> str:
 
 
 def _judge_latency(expectation: HttpResponse, samples: tuple[Sample, ...], findings: Findings) -> None:
-    """Compare the sample that counts with the limit. One without an answer is over every limit."""
+    """Compare the selected sample with the limit. One without a response is over every limit."""
     sample = sample_at(samples, expectation.latency_of)
     detail = described(samples, expectation.latency_of)
     limit, remedies = expectation.latency, (READ_ANSWER,)
@@ -159,7 +159,7 @@ def _judge_latency(expectation: HttpResponse, samples: tuple[Sample, ...], findi
         return
     findings.measure("latency", sample.seconds, unit="s", limit=limit.limit(math.inf))
     findings.add(
-        observed=f"latency: no answer after {format_duration(sample.seconds)} ({detail})",
+        observed=f"latency: no response after {format_duration(sample.seconds)} ({detail})",
         expected=f"{limit.comparator} {limit.limit(math.inf)}",
         severity=limit.severity(math.inf),
         remedies=remedies,
@@ -167,7 +167,7 @@ def _judge_latency(expectation: HttpResponse, samples: tuple[Sample, ...], findi
 
 
 def sample_at(samples: tuple[Sample, ...], which: LatencyOf) -> Sample:
-    """The sample of that rank. One without an answer is slower than any other."""
+    """The sample of that rank. One without a response is slower than any other."""
     ordered = sorted(samples, key=lambda sample: (sample.status is None, sample.seconds))
     match which:
         case LatencyOf.FIRST:
@@ -181,12 +181,12 @@ def sample_at(samples: tuple[Sample, ...], which: LatencyOf) -> Sample:
 
 
 def described(samples: tuple[Sample, ...], which: LatencyOf) -> str:
-    """How a latency was measured: the number of samples, and whether they include opening a connection."""
+    """The samples of a latency: their number, and whether they include opening a connection."""
     cold = sum(sample.cold for sample in samples)
     if len(samples) == 1:
         return "on a new connection" if cold else "on an open connection"
     slowest = max(sample.seconds for sample in samples)
-    return f"{which} of {len(samples)}, {cold} on a new connection, the slowest {format_duration(slowest)}"
+    return f"{which} of {len(samples)}, {cold} on a new connection, slowest {format_duration(slowest)}"
 
 
 def _measure_numbers(expectation: HttpResponse, answer: HttpAnswer, findings: Findings) -> None:

@@ -1,4 +1,4 @@
-"""Numbers that an HTTP API tells of itself."""
+"""Numbers that an HTTP API reports about itself."""
 
 from opscheck import Findings, Observe
 from opscheck.systems.http.answer import (
@@ -16,8 +16,8 @@ def test_the_number_stays_within_its_limits(expectation: HttpValue, observe: Obs
     """
     A number in the JSON body stays within its limits.
 
-    What it counts piles up or has stopped: workflows, waiting jobs, errors. If the API stops reporting the number, that
-    goes unnoticed as well.
+    Outside them, jobs, errors or workflows pile up or have stopped. A number that the API no longer reports is a
+    violation too.
     """
     answer = observe(expectation.request())
     require_complete(expectation, answer, reads_body=True)

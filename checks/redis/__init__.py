@@ -1,1 +1,1 @@
-"""What is expected of Redis and Valkey servers."""
+"""The bundled checks of Redis and Valkey servers."""

@@ -1,4 +1,4 @@
-"""How well and how fast Redis and Valkey servers serve."""
+"""The hit ratio and the slow log of Redis and Valkey servers."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,8 +8,9 @@ from functools import partial
 from opscheck import Findings, Observe
 from opscheck.core.findings import judge_all
 from opscheck.core.units import Percentage, format_duration
+from opscheck.core.words import counted
 from opscheck.systems.redis.cache import MISSED, SLOW, UNLOGGED, RedisCache, SlowCommand, SlowerThan, SlowLog
-from opscheck.systems.redis.info import ServerInfo, counted, growth, per_minute
+from opscheck.systems.redis.info import ServerInfo, growth, interval_of, per_minute
 from opscheck.systems.redis.servers import Server, each_server
 
 _MILLION = 1_000_000
@@ -37,17 +38,17 @@ def test_lookups_find_their_keys_and_are_fast(expectation: RedisCache, observe: 
 
 
 def _judge_log(expectation: RedisCache, server: Server[SlowerThan], findings: Findings) -> None:
-    """Whether the log holds what it should: one that is off looks like a fast server."""
+    """Judge the threshold of the slow log: with the log off, a server looks fast."""
     wanted, logged = float(expectation.slower_than or 0), server.answer.microseconds
     if logged < 0:
-        observed = "the slow log is off"
+        observed = "slow log is off"
     elif logged > wanted * _MILLION:
-        observed = f"the slow log holds what takes longer than {format_duration(logged / _MILLION)}"
+        observed = f"slow log records only commands over {format_duration(logged / _MILLION)}"
     else:
         return
     findings.add(
         observed=observed,
-        expected=f"every command that takes longer than {format_duration(wanted)}",
+        expected=f"every command over {format_duration(wanted)}",
         remedies=[UNLOGGED],
         facts={"threshold": int(wanted * _MILLION)},
     )
@@ -71,19 +72,19 @@ def _judge_slow(expectation: RedisCache, observe: Observe, server: Server[SlowLo
 
 def _clock_of(node: str, expectation: RedisCache, observe: Observe) -> datetime:
     """The server's own clock, which its slow log uses; ours where INFO does not contain it."""
-    said = next((reply.answer for reply in observe(expectation.info).nodes if reply.node == node), None)
-    return (said.server_time if said else None) or observe.now
+    info = next((reply.answer for reply in observe(expectation.info).nodes if reply.node == node), None)
+    return (info.server_time if info else None) or observe.now
 
 
 def _most_often(slow: Sequence[SlowCommand]) -> Iterator[str]:
-    """The commands that were slow most often, a line each, without arguments."""
+    """The most frequent slow commands, a line each, without arguments."""
     for name, count in Counter(one.command for one in slow).most_common(_SHOWN):
         longest = max(one.microseconds for one in slow if one.command == name)
-        yield f"{name} {count} times, at most {format_duration(longest / _MILLION)}"
+        yield f"{name}: {counted(count, 'time')}, at most {format_duration(longest / _MILLION)}"
 
 
 def _judge_hits(expectation: RedisCache, observe: Observe, server: Server[ServerInfo], findings: Findings) -> None:
-    over = counted(server, expectation, observe)
+    over = interval_of(server, expectation, observe)
     hits = growth(server, over, "keyspace_hits")
     lookups = hits + growth(server, over, "keyspace_misses")
     findings.measure("lookups", lookups)

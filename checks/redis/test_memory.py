@@ -2,7 +2,7 @@
 
 from opscheck import Findings, Observe
 from opscheck.core.units import Percentage, format_bytes
-from opscheck.systems.redis.info import ServerInfo, counted, loaded, per_minute
+from opscheck.systems.redis.info import ServerInfo, interval_of, loaded, per_minute
 from opscheck.systems.redis.memory import (
     EVICTING,
     FRAGMENTED,
@@ -17,7 +17,7 @@ from opscheck.systems.redis.memory import (
 from opscheck.systems.redis.servers import Server, each_server
 
 _RAISED, _SUGGESTED = 1.25, 0.75
-# For how long, or by how much, a server that evicts may be above its maxmemory: eviction works in small steps.
+# Eviction works in small steps: a server may exceed its maxmemory for this time, or by this share.
 _EXCEEDED_MS, _EXCEEDED_SHARE = 10_000, 105.0
 
 
@@ -34,7 +34,7 @@ def test_there_is_memory_for_what_is_written(expectation: RedisMemory, observe: 
         _judge_room(expectation, server, here)
         _judge_waste(expectation, server, here)
         if (limit := expectation.eviction_limit) is not None:
-            over = counted(server, expectation, observe)
+            over = interval_of(server, expectation, observe)
             rate = per_minute(server, over, "evicted_keys")
             here.grade("keys evicted per minute", rate, limit, detail=over.text, remedies=[EVICTING])
 
@@ -42,13 +42,13 @@ def test_there_is_memory_for_what_is_written(expectation: RedisMemory, observe: 
 
 
 def _judge_bounds(expectation: RedisMemory, server: Server[ServerInfo], findings: Findings) -> None:
-    """Whether something keeps the server from using more than there is, and its policy from evicting what is needed."""
+    """Judge maxmemory against the memory limit, and the eviction policy against the purpose of the keys."""
     maxmemory, limit = server.known(server.answer.maxmemory, "maxmemory"), expectation.limit
     observed = expected = ""
     if maxmemory == 0 and not expectation.unlimited:
-        observed, expected = "maxmemory is not set: it grows until it is killed", "a maxmemory"
+        observed, expected = "maxmemory is not set: the server grows until it is killed", "maxmemory is set"
     elif limit is not None and maxmemory > limit:
-        observed = f"maxmemory is {format_bytes(maxmemory)}, and it is killed at {format_bytes(limit)}"
+        observed = f"maxmemory {format_bytes(maxmemory)} is above the memory limit of {format_bytes(limit)}"
         expected = f"maxmemory <= {format_bytes(limit)}"
     severity, there = expectation.mild_severity, limit or server.answer.total_system_memory
     if observed:
@@ -63,14 +63,14 @@ def _judge_bounds(expectation: RedisMemory, server: Server[ServerInfo], findings
     if expectation.purpose == "store" and policy.startswith("allkeys-"):
         findings.add(
             observed=f"maxmemory-policy {policy} may evict any key",
-            expected="noeviction, or volatile-…: in a store every key is needed",
+            expected="noeviction or volatile-…, as a store needs every key",
             severity=severity,
             remedies=[LOSSY],
         )
 
 
 def _judge_room(expectation: RedisMemory, server: Server[ServerInfo], findings: Findings) -> None:
-    """How full it is. Raises CouldNotObserve where the server does not say what that takes."""
+    """Judge the used share. Raises CouldNotObserve where the server does not report the numbers."""
     if expectation.used is None:
         return
     info = loaded(server)
@@ -83,23 +83,23 @@ def _judge_room(expectation: RedisMemory, server: Server[ServerInfo], findings: 
         evictable, what = _evictable(server, info, policy)
     else:
         limit = int(expectation.limit or server.known(info.total_system_memory, "total_system_memory"))
-        # What the kernel counts, and not what the allocator gave away.
+        # Resident memory: the kernel counts this, not the allocator's numbers.
         used = max(server.known(info.used_memory, "used_memory"), info.used_memory_rss or 0)
         policy, evictable = "", 0.0
-        what = "`limit`" if expectation.limit else "the memory of its machine"
+        what = "`limit`" if expectation.limit else "memory of the machine"
     share = Percentage(100.0 * used / limit if limit else 100.0)
     detail = f"{format_bytes(used)} of {format_bytes(limit)}, {what}"
     findings.measure("memory used", share)
     if evictable > 0 and _exceeds(info, share):
         findings.add(
-            observed=f"memory used {share} ({detail}): evicting keys does not make room",
-            expected="<= 100% once keys are evicted",
+            observed=f"memory used {share} ({detail}): eviction frees no memory",
+            expected="<= 100% after eviction",
             severity=expectation.worst_severity,
             remedies=[STUCK],
         )
     elif not policy.startswith("allkeys-"):
         findings.grade(
-            "memory that stays in use",
+            "non-evictable memory",
             Percentage(share * (1 - evictable)),
             expectation.used,
             detail=detail,
@@ -109,16 +109,16 @@ def _judge_room(expectation: RedisMemory, server: Server[ServerInfo], findings: 
 
 
 def _evictable(server: Server[ServerInfo], info: ServerInfo, policy: str) -> tuple[float, str]:
-    """The part of the keys that the policy can evict, and the policy in words."""
+    """The share of the keys that the policy can evict, and a description."""
     if not policy.startswith("volatile-"):
         return float(policy.startswith("allkeys-")), policy
     databases = server.known(info.databases, "its keyspace")
     keys = sum(server.known(one.keys, f"keys of {one.name}") for one in databases)
     expires = sum(server.known(one.expires, f"expires of {one.name}") for one in databases)
     if not expires:
-        return 0.0, f"{policy}, no key has a time to live, so none can be evicted"
+        return 0.0, f"{policy}, no key has a TTL, so none can be evicted"
     part = min(1.0, expires / max(keys, 1))
-    return part, f"{policy}, {expires} of {keys} keys have a time to live and can be evicted"
+    return part, f"{policy}, {expires} of {keys} keys have a TTL and can be evicted"
 
 
 def _exceeds(info: ServerInfo, share: Percentage) -> bool:
@@ -137,12 +137,12 @@ def _judge_waste(expectation: RedisMemory, server: Server[ServerInfo], findings:
         wasted = info.mem_fragmentation_bytes
         if wasted is None:  # before Redis 4
             wasted = server.known(info.used_memory_rss, "used_memory_rss") - used
-        # So few bytes say nothing.
+        # A ratio of few bytes means nothing.
         limit = expectation.fragmentation if wasted > expectation.fragmented_above else None
-        detail = f"{format_bytes(wasted)} beside {format_bytes(used)} in use"
+        detail = f"{format_bytes(wasted)} above {format_bytes(used)} in use"
         findings.grade("fragmentation", ratio, limit, detail=detail, remedies=[FRAGMENTED])
     if expectation.swapped is not None:
         rss = server.known(info.used_memory_rss, "used_memory_rss")
-        # Pages that were never touched count too.
+        # Pages that were never touched count as swapped out too.
         absent = max(0, server.known(info.used_memory, "used_memory") - rss)
-        findings.grade("memory swapped out", absent, expectation.swapped, remedies=[SWAPPING])
+        findings.grade("swapped memory", absent, expectation.swapped, remedies=[SWAPPING])

@@ -1,9 +1,10 @@
-"""What Redis and Valkey servers keep on disk."""
+"""The snapshots and append-only files of Redis and Valkey servers."""
 
 from datetime import datetime
 
 from opscheck import Findings, Observe
 from opscheck.core.units import Duration, Graded, format_duration
+from opscheck.core.words import counted
 from opscheck.systems.redis.info import ServerInfo, loaded, moment
 from opscheck.systems.redis.persistence import (
     APPEND_ONLY_OFF,
@@ -16,7 +17,7 @@ from opscheck.systems.redis.persistence import (
 from opscheck.systems.redis.servers import Server, each_server
 
 _OK = "ok"
-# Seconds between a server's start and the "last save" that it takes its start for.
+# A last save within so many seconds of the server's start is the start itself.
 _STARTING = 2.0
 
 
@@ -26,7 +27,7 @@ def test_what_is_written_survives_a_restart(
     """
     Written data survives a restart: snapshots and the AOF are recent and succeed.
 
-    Data that is only in memory is lost when the process ends. A server whose snapshot or append-only file fails soon
+    Data that is only in memory is lost when the process ends. After a failed snapshot or append-only write, a server
     refuses writes.
     """
 
@@ -35,57 +36,57 @@ def test_what_is_written_survives_a_restart(
         _judge_writes(expectation, server, here)
         if (limit := expectation.age) is not None and _snapshots_count(info, expectation):
             seconds, since, detail = _unsaved(server, limit, observe.now)
-            here.grade("not saved for", seconds, limit, unit="s", detail=detail, since=since, remedies=[UNSAVED])
+            here.grade("unsaved changes for", seconds, limit, unit="s", detail=detail, since=since, remedies=[UNSAVED])
 
     each_server(expectation, expectation.info, observe, findings, judge)
 
 
 def _judge_writes(expectation: RedisPersistence, server: Server[ServerInfo], findings: Findings) -> None:
-    """What cannot be written, or is not. Raises CouldNotObserve where the server does not say."""
+    """Judge failed and missing writes. Raises CouldNotObserve where the server does not report them."""
     info = server.answer
     status = server.known(info.rdb_last_bgsave_status, "rdb_last_bgsave_status")
     if status != _OK:
         changes = info.rdb_changes_since_last_save
-        evidence = [f"{changes} changes are in memory alone"] if changes else []
-        observed = f"the last snapshot failed: {status}"
+        evidence = [f"{counted(changes, 'change')} in memory only"] if changes else []
+        observed = f"last snapshot failed: {status}"
         findings.add(observed=observed, expected=_OK, evidence=evidence, remedies=[SNAPSHOT_FAILED])
     if not server.known(info.aof_enabled, "aof_enabled"):
         if expectation.by in {"append-only", "both"}:
-            findings.add(observed="the append-only file is off", expected="on", remedies=[APPEND_ONLY_OFF])
+            findings.add(observed="append-only file is off", expected="on", remedies=[APPEND_ONLY_OFF])
         return
     written = server.known(info.aof_last_write_status, "aof_last_write_status")
     if written != _OK:
-        observed = f"the last write to the append-only file failed: {written}"
+        observed = f"last write to the append-only file failed: {written}"
         findings.add(observed=observed, expected=_OK, remedies=[WRITE_FAILED])
     rewritten = server.known(info.aof_last_bgrewrite_status, "aof_last_bgrewrite_status")
     if rewritten != _OK:
-        observed = f"the last rewrite of the append-only file failed: {rewritten}"
+        observed = f"last rewrite of the append-only file failed: {rewritten}"
         findings.add(observed=observed, expected=_OK, remedies=[REWRITE_FAILED])
 
 
 def _snapshots_count(info: ServerInfo, expectation: RedisPersistence) -> bool:
-    """Whether the data would be lost without a snapshot, by the policy's word."""
+    """True when the policy relies on snapshots."""
     return expectation.by in {"snapshot", "both"} or (expectation.by == "any" and not info.aof_enabled)
 
 
 def _unsaved(server: Server[ServerInfo], limit: Graded[Duration], now: datetime) -> tuple[float, datetime | None, str]:
     """
-    For how long changes may have been in memory alone, since when, and what they are; nothing when there are none.
+    The maximum age of unsaved changes, its start, and a description; 0 without changes.
 
-    Raises CouldNotObserve where the server does not say, and where it has not saved since it started, which was too
-    short a time ago to prove anything: from a start on it gives that for the time of the last save.
+    Raises CouldNotObserve where the server does not report it, and where it has not saved since a recent start: a
+    server reports its start as its last save.
     """
     info = server.answer
     changes = server.known(info.rdb_changes_since_last_save, "rdb_changes_since_last_save")
     if not changes:
-        return 0.0, None, "nothing has changed since the last snapshot"
+        return 0.0, None, "no changes since the last snapshot"
     uptime = server.known(info.uptime_in_seconds, "uptime_in_seconds")
     saved_at = server.known(info.rdb_last_save_time, "rdb_last_save_time")
     clock = (info.server_time or now).timestamp()
     if info.rdb_saves or saved_at > clock - uptime + _STARTING:
-        return max(0.0, clock - saved_at), moment(saved_at), f"{changes} changes"
+        return max(0.0, clock - saved_at), moment(saved_at), counted(changes, "change")
     if limit.severity(uptime) is None:
         text = f"{server.reply.node} started {format_duration(uptime)} ago and has not saved since"
-        advice = "it takes its start for its last save; ask again when it has saved, or type BGSAVE"
+        advice = "its last save is its start; run again after a save, or run BGSAVE now"
         raise server.unknown(text, advice)
-    return float(uptime), moment(int(clock - uptime)), f"{changes} changes; it has not saved since it started"
+    return float(uptime), moment(int(clock - uptime)), f"{counted(changes, 'change')}, no save since the start"

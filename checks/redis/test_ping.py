@@ -1,4 +1,4 @@
-"""Whether Redis and Valkey servers answer."""
+"""Reachability and latency of Redis and Valkey servers."""
 
 from statistics import median
 
@@ -52,5 +52,5 @@ def ping_latency(answer: PingAnswer) -> float:
 
 
 def described(answer: PingAnswer) -> str:
-    """What the latency is made of."""
-    return f"median of {len(answer.pings_s[1:]) or 1}, connecting took {format_duration(answer.connect_s)}"
+    """The details of the latency."""
+    return f"median of {len(answer.pings_s[1:]) or 1}, connected in {format_duration(answer.connect_s)}"

@@ -1,10 +1,11 @@
-"""Redis and Valkey servers that belong together."""
+"""The replication and the clusters of Redis and Valkey servers."""
 
 from collections.abc import Sequence
 
 from opscheck import Findings, Observe, Severity
 from opscheck.core.findings import judge_all
 from opscheck.core.units import format_duration
+from opscheck.core.words import counted
 from opscheck.systems.redis.info import Replica, ServerInfo, moment
 from opscheck.systems.redis.replication import (
     BROKEN_CLUSTER,
@@ -53,9 +54,9 @@ def test_replicas_follow_one_primary(expectation: RedisReplication, observe: Obs
 
 def _judge_cluster(server: Server[ClusterState], findings: Findings) -> None:
     """
-    Whether the cluster serves, and every slot of it, as this node sees it.
+    Judge the state and the slots of the cluster, as this node reports them.
 
-    Raises CouldNotObserve where it does not say.
+    Raises CouldNotObserve where it does not report them.
     """
     cluster, remedies = server.answer, [BROKEN_CLUSTER]
     state = server.known(cluster.cluster_state, "cluster_state")
@@ -64,34 +65,34 @@ def _judge_cluster(server: Server[ClusterState], findings: Findings) -> None:
         findings.add(observed=observed, expected="ok", severity=Severity.P0, remedies=remedies)
     assigned = server.known(cluster.cluster_slots_assigned, "cluster_slots_assigned")
     if assigned < _SLOTS:
-        observed = f"{_SLOTS - assigned} slots belong to no node"
+        observed = f"{counted(_SLOTS - assigned, 'slot')} without a node"
         findings.add(observed=observed, expected=f"{_SLOTS} slots assigned", remedies=remedies)
     if failing := server.known(cluster.cluster_slots_fail, "cluster_slots_fail"):
-        findings.add(observed=f"the nodes of {failing} slots have failed", expected="none", remedies=remedies)
+        findings.add(observed=f"nodes of {counted(failing, 'slot')} failed", expected="none", remedies=remedies)
     if suspected := server.known(cluster.cluster_slots_pfail, "cluster_slots_pfail"):
-        observed = f"the nodes of {suspected} slots do not answer this one"
+        observed = f"nodes of {counted(suspected, 'slot')} do not respond to this node"
         findings.add(observed=observed, expected="none", remedies=remedies)
 
 
 def _judge_set(expectation: RedisReplication, answered: Sequence[Server[ServerInfo]], findings: Findings) -> None:
     """
-    Whether the servers of one set have one primary.
+    Judge that the servers of one set have one primary.
 
-    Raises CouldNotObserve where they are a cluster, whose primaries are many.
+    Raises CouldNotObserve for a cluster, which has several primaries.
     """
     for one in answered:
         if one.answer.cluster_enabled:
-            text = f"{one.reply.node} is a node of a cluster"
+            text = f"{one.reply.node} is a cluster node"
             raise one.unknown(text, "write `cluster: true` in the expectation")
     primaries = [one for one in answered if one.answer.is_primary]
     if not primaries:
         findings.add(
-            observed=f"none of {len(answered)} servers that answer is the primary",
+            observed=f"no primary among {counted(len(answered), 'server')} that responded",
             expected="1 primary",
             severity=expectation.worst_severity,
             evidence=[f"{one.address}: {_ROLES[one.answer.is_primary]}" for one in answered],
             remedies=[LEADERLESS],
-            facts={"server": answered[0].address},
+            facts=answered[0].facts,
         )
     if len(primaries) > 1:
         findings.add(
@@ -100,7 +101,12 @@ def _judge_set(expectation: RedisReplication, answered: Sequence[Server[ServerIn
             severity=Severity.P0,
             evidence=map(_history, primaries),
             remedies=[TWO_PRIMARIES],
-            facts={"first_primary": primaries[0].address, "second_primary": primaries[1].address},
+            facts={
+                "first_primary": primaries[0].address,
+                "second_primary": primaries[1].address,
+                "first_connection": primaries[0].connection,
+                "second_connection": primaries[1].connection,
+            },
         )
 
 
@@ -108,21 +114,21 @@ def _history(server: Server[ServerInfo]) -> str:
     info = server.answer
     up = "?" if info.uptime_in_seconds is None else format_duration(info.uptime_in_seconds)
     return (
-        f"{server.address}: up for {up}, {info.connected_slaves} replicas, {info.connected_clients} clients, "
-        f"history {info.master_replid} at {info.master_repl_offset}"
+        f"{server.address}: up for {up}, replicas: {info.connected_slaves}, clients: {info.connected_clients}, "
+        f"replication ID {info.master_replid}, offset {info.master_repl_offset}"
     )
 
 
 def _judge_role(expectation: RedisReplication, server: Server[ServerInfo], findings: Findings) -> None:
-    """Whether it has the role that the policy expects. Raises CouldNotObserve where the server does not say it."""
+    """Judge its role. Raises CouldNotObserve where the server does not report it."""
     is_primary = server.known(server.answer.is_primary, "role")
     wanted = expectation.role
     if wanted is None and expectation.target.is_one_server and not expectation.cluster:
-        wanted = "primary"  # it is replicas that are expected of it
+        wanted = "primary"  # the policy expects replicas of it
     if wanted is not None and _ROLES[is_primary] != wanted:
         follows = "" if is_primary else f" of {_primary_of(server.answer)}"
-        observed = f"it is a {_ROLES[is_primary]}{follows}"
-        findings.add(observed=observed, expected=f"a {wanted}", remedies=[MISPLACED])
+        observed = f"{_ROLES[is_primary]}{follows}"
+        findings.add(observed=observed, expected=wanted, remedies=[MISPLACED])
 
 
 def _judge_link(
@@ -132,26 +138,26 @@ def _judge_link(
     observe: Observe,
     findings: Findings,
 ) -> None:
-    """Whether a replica hears from its primary, which is that of its set."""
+    """Judge the link of a replica to the primary of its set."""
     info = server.answer
     status = server.known(info.master_link_status, "master_link_status")
     if status != "up":
-        syncing = ", while it copies the data set" if info.master_sync_in_progress else ""
+        syncing = ", initial sync in progress" if info.master_sync_in_progress else ""
         down = info.master_link_down_since_seconds
         clock = info.server_time or observe.now
         since = None if down is None or down < 0 else moment(clock.timestamp() - down)
         length = f" for {format_duration(down)}" if since is not None and down else ""
-        observed = f"its link to {_primary_of(info)} is {status}{length}{syncing}"
+        observed = f"link to {_primary_of(info)} is {status}{length}{syncing}"
         findings.add(observed=observed, expected="up", since=since, remedies=[CUT_OFF])
         return
     primaries = [one for one in others if one.answer.is_primary]
     histories = {info.master_replid, *(one.answer.master_replid for one in primaries)}
     if len(primaries) == 1 and len(histories) > 1 and None not in histories:
-        observed = f"it follows {_primary_of(info)}, which has another history"
+        observed = f"follows {_primary_of(info)}, which has another replication ID"
         findings.add(observed=observed, expected=primaries[0].address, remedies=[CUT_OFF])
     if expectation.lag is not None:
         silence = server.known(info.master_last_io_seconds_ago, "master_last_io_seconds_ago")
-        findings.grade("silence of its primary", silence, expectation.lag, unit="s", remedies=[CUT_OFF])
+        findings.grade("time since last data from primary", silence, expectation.lag, unit="s", remedies=[CUT_OFF])
 
 
 def _primary_of(info: ServerInfo) -> str:
@@ -177,10 +183,10 @@ def _judge_replicas(expectation: RedisReplication, server: Server[ServerInfo], f
 
 
 def _online(server: Server[ServerInfo]) -> list[Replica]:
-    """The replicas that follow. Raises CouldNotObserve where the server does not say which it has."""
+    """The online replicas. Raises CouldNotObserve where the server does not list all of them."""
     connected = server.known(server.answer.connected_slaves, "connected_slaves")
     if connected > len(server.answer.replicas):
-        raise server.unsaid("the state of its replicas")
+        raise server.unreported("the state of its replicas")
     return [one for one in server.answer.replicas if one.state == _ONLINE]
 
 

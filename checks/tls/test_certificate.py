@@ -1,4 +1,4 @@
-"""The certificates that servers serve."""
+"""The certificates that servers present."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from opscheck.systems.tls.handshake import Handshake, Handshakes, Protocol, clie
 from opscheck.systems.tls.lifetime import CLOCK_HINT, Lifetime, judge_lifetime, moment, weaknesses
 from opscheck.systems.tls.x509 import Certificate, covers, path_from
 
-# X509_V_ERR_… of OpenSSL, by the property of the certificates that also shows them.
+# X509_V_ERR_… of OpenSSL, by the property of the certificates with the same fault.
 _OF_TIME = frozenset({9, 10, 13, 14})
 _OF_NAME = frozenset({62, 63, 64})
 _OF_STRENGTH = frozenset({66, 67, 68})
@@ -34,7 +34,7 @@ _NO_ISSUER = frozenset({2, 20, 21})
 _DEFAULT_MINIMUM = Protocol.TLSV1_2
 _DEFAULT_RSA_BITS, _DEFAULT_EC_BITS = 2048, 256
 _SHOWN_NAMES = 5
-_OWN_AUTHORITY = "when it is your own authority, name its PEM file in `ca_file`"
+_OWN_AUTHORITY = "for your own CA, set `ca_file` to its PEM file"
 
 
 def test_the_certificate_that_is_served_is_good(
@@ -43,8 +43,8 @@ def test_the_certificate_that_is_served_is_good(
     """
     Every address serves a trusted, matching certificate with enough lifetime left.
 
-    When the certificate fails, all clients refuse to connect in the same second. A renewed certificate that the server
-    has not loaded does not help.
+    When the certificate fails, all clients reject it in the same second. A renewed certificate does not help until the
+    server has loaded it.
     """
     answer = observe(expectation.handshakes)
     for one in served(expectation, answer):
@@ -58,18 +58,18 @@ def test_the_certificate_that_is_served_is_good(
 
 @dataclass(frozen=True)
 class Served:
-    """Addresses that serve the same."""
+    """Addresses with equal handshakes."""
 
     expectation: TlsCertificate
     addresses: tuple[str, ...]
     handshake: Handshake
     name: str
-    """The requested name; the policy may have it in a variable that is not set."""
+    """The requested name; the policy may have it in an unset variable."""
     by_all: bool
-    """True where no address serves anything else."""
+    """True where all addresses serve the same."""
 
     def subject(self, certificate: Certificate | None = None) -> str:
-        """The endpoint, its addresses where they differ, and the certificate of the path unless it is the leaf."""
+        """The endpoint, its addresses where they differ, and the certificate unless it is the leaf."""
         requested = f" as {self.expectation.server_name}" if self.expectation.server_name else ""
         which = "" if self.by_all else f" at {', '.join(self.addresses)}"
         place = f"{self.expectation.endpoint.address}{requested}{which}"
@@ -92,9 +92,10 @@ class Served:
 
     @property
     def facts(self) -> dict[str, Fact]:
-        """The values that a command needs to look at what is served."""
+        """The values of the commands that inspect the served certificate."""
         address = self.expectation.endpoint.address if self.by_all else self.addresses[0]
-        return client_facts(address, self.name, self.expectation.starttls)
+        expectation = self.expectation
+        return client_facts(address, self.name, expectation.starttls, expectation.client_certificate)
 
     @property
     def evidence(self) -> tuple[str, ...]:
@@ -127,7 +128,7 @@ class Served:
 
 
 def served(expectation: TlsCertificate, answer: Handshakes) -> list[Served]:
-    """Everything that is served, grouped by equal handshakes, in the order of the addresses."""
+    """The handshakes, grouped when equal, in the order of the addresses."""
     groups: dict[Handshake, list[str]] = {}
     for one in answer.addresses:
         if one.problem is None:
@@ -162,10 +163,10 @@ def _expired(path: Iterable[Certificate], now: datetime) -> list[Certificate]:
 
 
 def violations(one: Served, now: datetime) -> Iterator[Finding]:
-    """Everything that is wrong, except the remaining lifetime."""
+    """Every fault, except the remaining lifetime."""
     handshake = one.handshake
     if handshake.failure:
-        wanted = "the client certificate is accepted" if handshake.sent else "a TLS handshake"
+        wanted = "accepts the client certificate" if handshake.sent else "a TLS handshake"
         yield one.finding(handshake.failure, wanted, evidence=filter(None, (handshake.advice,)))
     if not handshake.sent:
         return
@@ -181,9 +182,9 @@ def violations(one: Served, now: datetime) -> Iterator[Finding]:
             explained |= codes
             yield finding
     if handshake.refused and not handshake.untrusted and handshake.refused_code not in explained:
-        clients = "that are strict" if one.expectation.strict else "with ordinary settings"
-        observed = f"refused by clients {clients}: {handshake.refused}"
-        yield one.finding(observed, "every client accepts it", evidence=one.evidence)
+        clients = "strict clients" if one.expectation.strict else "clients with default settings"
+        observed = f"rejected by {clients}: {handshake.refused}"
+        yield one.finding(observed, "accepted by every client", evidence=one.evidence)
 
 
 def _accepted(expectation: TlsCertificate) -> frozenset[int]:
@@ -198,16 +199,16 @@ def _untrusted(one: Served) -> Iterator[Finding]:
     if not one.handshake.untrusted:
         return
     code, top, hint = one.handshake.untrusted_code, one.path[-1], [_OWN_AUTHORITY]
-    expected = f"a chain to an authority in {one.expectation.ca_file or 'the list of this system'}"
+    expected = f"a chain to a CA in {one.expectation.ca_file or 'the trust store of this system'}"
     if code in _NO_ISSUER and len(one.path) == 1:
         yield _without_issuer(one, expected)
         return
     if code == _SELF_SIGNED:
-        observed, hint = "self-signed: no authority stands behind it", []
+        observed, hint = "self-signed certificate", []
     elif code == _SELF_SIGNED_ABOVE:
-        observed = f"from an unknown authority: {top.subject}"
+        observed = f"unknown CA: {top.subject}"
     elif code in _NO_ISSUER:
-        observed = f"from an unknown authority: {top.issuer}"
+        observed = f"unknown CA: {top.issuer}"
     else:
         observed, hint = f"untrusted: {one.handshake.untrusted}", []
     yield one.finding(observed, expected, REPLACE, evidence=(*hint, *one.evidence))
@@ -215,13 +216,13 @@ def _untrusted(one: Served) -> Iterator[Finding]:
 
 def _without_issuer(one: Served, expected: str) -> Finding:
     leaf = one.path[0]
-    observed = f"no certificate of its issuer {leaf.issuer}: the server does not send it, and nobody here trusts it"
+    observed = f"certificate of its issuer {leaf.issuer} is neither sent nor in the trust store"
     if not leaf.issuer_urls:
-        hints = ("is the intermediate certificate missing in what the server serves?", _OWN_AUTHORITY)
+        hints = ("is an intermediate certificate missing in the served chain?", _OWN_AUTHORITY)
         return one.finding(observed, expected, evidence=(*hints, *one.evidence))
     url = leaf.issuer_urls[0]
-    hint = f"some browsers fetch it from {url} and see no fault; most other clients do not"
-    observed = f"incomplete: {observed}"
+    hint = f"some browsers fetch it from {url} and accept the chain; most other clients do not"
+    observed = f"incomplete chain: {observed}"
     return one.finding(observed, expected, SERVE_INTERMEDIATE, evidence=(hint, *one.evidence), issuer_url=url)
 
 
@@ -229,11 +230,11 @@ def _wrong_name(one: Served) -> Iterator[Finding]:
     leaf = one.path[0]
     if covers(leaf.names, one.name):
         return
-    hint = () if leaf.names else ("clients look at the subjectAltName alone; some old ones still take the CN",)
+    hint = () if leaf.names else ("clients verify the subjectAltName; only some old ones accept the CN",)
     if leaf.names:
         observed = f"for {', '.join(leaf.names[:_SHOWN_NAMES])}{', …' if len(leaf.names) > _SHOWN_NAMES else ''}"
     else:
-        observed = f"for no name: only its subject has one ({leaf.subject})" if leaf.subject else "for no name at all"
+        observed = f"no subjectAltName, only the subject {leaf.subject}" if leaf.subject else "no name"
     yield one.finding(observed, f"for {one.name}", REPLACE, evidence=hint)
 
 
@@ -248,7 +249,7 @@ def _early(one: Served, now: datetime) -> Iterator[Finding]:
 
 def _weak(one: Served) -> Iterator[Finding]:
     for certificate in one.path:
-        # The signature of the trusted authority is irrelevant, whoever made it.
+        # The signature of the trusted CA itself is irrelevant.
         anchor = one.handshake.chain[1:] and certificate is one.path[-1]
         judged = replace(certificate, signature_hash="") if anchor else certificate
         for observed, expected in weaknesses(one.expectation, judged):
@@ -256,18 +257,18 @@ def _weak(one: Served) -> Iterator[Finding]:
 
 
 def _legacy_protocol(one: Served) -> Iterator[Finding]:
-    """An old version of TLS that the server accepts, or that is its newest one."""
+    """An old version of TLS that the server accepts, or that is its newest."""
     protocol, minimum, severity = one.handshake.protocol, one.expectation.floor, one.expectation.weak
     if _is_older(protocol, minimum):
-        observed = f"offers nothing newer than {protocol}"
+        observed = f"newest protocol is {protocol}"
         if one.handshake.refused:
             severity = min(severity, one.expectation.ungraded_severity)
     elif one.handshake.older.accepted is not None:
         protocol = one.handshake.older.accepted
-        observed = f"agrees to {protocol}"
+        observed = f"accepts {protocol}"
     else:
         return
-    expected, peer = f"nothing older than {minimum}", one.addresses[0]
+    expected, peer = f"{minimum} or newer only", one.addresses[0]
     yield one.finding(observed, expected, DISABLE_PROTOCOL, severity=severity, protocol=protocol, peer=peer)
 
 
@@ -276,22 +277,24 @@ def _is_older(protocol: str, minimum: Protocol) -> bool:
 
 
 def unreached(expectation: TlsCertificate, answer: Handshakes) -> Iterator[Finding]:
-    """Each address that does not answer, except those that this machine has no route to."""
+    """Each address without an answer, except those that this machine has no route to."""
     for one in answer.addresses:
         if one.problem is not None and not one.no_route:
             place = Served(expectation, (one.address,), one, answer.server_name, by_all=False)
-            yield place.finding(one.problem.text, "every address answers", evidence=filter(None, (one.problem.advice,)))
+            yield place.finding(
+                one.problem.text, "every address responds", evidence=filter(None, (one.problem.advice,))
+            )
 
 
 def unknown(expectation: TlsCertificate, answer: Handshakes) -> Problem | None:
-    """The first property that could not be observed; None where all could."""
+    """The first unknown property; None without one."""
     for one in answer.addresses:
         if one.problem is not None and one.no_route:
-            return replace(one.problem, advice="where this machine has no IPv6, say `addresses: ipv4`")
+            return replace(one.problem, advice="without IPv6 on this machine, set `addresses: ipv4`")
         if one.sent and one.older.unknown and not _is_older(one.protocol, expectation.floor):
-            text = f"whether {one.address} agrees to versions older than {expectation.floor} is not known: "
+            text = f"support of {one.address} for protocols older than {expectation.floor} is unknown: "
             return Problem(kind=ProblemKind.UNREADABLE, text=text + one.older.unknown)
         if any(not certificate.key for certificate in one.sent[:1]):
-            text = f"the certificate of {one.address} has a key of unknown kind"
+            text = f"the certificate of {one.address} has a key of unknown type"
             return Problem(kind=ProblemKind.UNREADABLE, text=text)
     return None

@@ -9,7 +9,7 @@ from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import format_duration
-from opscheck.core.words import some
+from opscheck.core.words import counted, some
 from opscheck.systems.tls.files import (
     LOOK_AT_FOLDER,
     LOOK_AT_NEWEST,
@@ -41,16 +41,19 @@ _PAIR = timedelta(days=7)
 
 _VIOLATIONS: Mapping[Fault | None, str] = {
     Fault.EMPTY: "empty",
-    Fault.NONE: "no certificate in it",
-    Fault.CUT: "only a part of a certificate",
-    Fault.DAMAGED: "not readable as certificates",
+    Fault.NONE: "no certificate found",
+    Fault.CUT: "truncated certificate",
+    Fault.DAMAGED: "invalid certificate",
 }
 _UNREAD: Mapping[Fault | None, tuple[str, str]] = {
-    Fault.FORBIDDEN: ("may not be read", "name a user in the uri who may, add ?sudo=true, or grant it (setfacl -m)"),
-    Fault.TOO_LARGE: ("is too large to be looked through", "name files of certificates alone in `paths`"),
-    Fault.NO_PASSWORD: ("has a password", "give it to the target as `keystore_password`"),
-    Fault.WRONG_PASSWORD: ("is not opened by the password", "correct the target's `keystore_password`"),
-    Fault.UNSUPPORTED: ("cannot be read here", "convert it: openssl pkcs12 -legacy, or keytool -importkeystore"),
+    Fault.FORBIDDEN: (
+        "has no read permission",
+        "name a user with this permission in the uri, add ?sudo=true, or grant it (setfacl -m)",
+    ),
+    Fault.TOO_LARGE: ("is too large", "name only certificate files in `paths`"),
+    Fault.NO_PASSWORD: ("has a password", "set the target's `keystore_password`"),
+    Fault.WRONG_PASSWORD: ("has another password", "correct the target's `keystore_password`"),
+    Fault.UNSUPPORTED: ("has an unsupported format", "convert it: openssl pkcs12 -legacy, or keytool -importkeystore"),
 }
 
 
@@ -58,8 +61,8 @@ def test_the_certificates_in_files_are_good(expectation: TlsFiles, observe: Obse
     """
     Certificate files are valid, have enough lifetime left, and the newest is served.
 
-    Services read these files when they start: an expired one stops the next start, and a renewed one that is not loaded
-    does not help.
+    Services read these files when they start: an expired certificate breaks the next start. A renewed certificate does
+    not help until it is loaded.
     """
     answer = observe(expectation.files)
     stored = stored_in(answer.files)
@@ -70,7 +73,7 @@ def test_the_certificates_in_files_are_good(expectation: TlsFiles, observe: Obse
     findings.measure("certificates", sum(len(one.certificates) for one in answer.files))
     _judge_times(expectation, stored, observe.now, findings)
     problem = unread(answer)
-    # Last, as the server may be down: the findings about files still count.
+    # Last: with the server down, the findings about files still count.
     if expectation.handshakes is not None:
         served = observe(expectation.handshakes)
         judge_served(expectation, stored, served, observe.now, findings, all_read=problem is None)
@@ -82,7 +85,7 @@ def test_the_certificates_in_files_are_good(expectation: TlsFiles, observe: Obse
 
 @dataclass(frozen=True)
 class Stored:
-    """A certificate in a file that signs no other one there, with the certificates that signed it."""
+    """A leaf certificate in a file, with the certificates there that signed it."""
 
     file: CertificateFile
     path: tuple[Certificate, ...]
@@ -96,25 +99,25 @@ class Stored:
 
     @property
     def subject(self) -> str:
-        """The file, and the certificate in it where there are several."""
+        """The file, and the certificate in it where it has several."""
         return self.file.path if self.alone else f"{self.file.path}: {self.head.label}"
 
     @property
     def lifetime(self) -> Lifetime:
-        """Until the weakest link of its path ends."""
+        """The lifetime of its path: until the first certificate ends."""
         return Lifetime.of_path(self.path)
 
     @property
     def look(self) -> Remedy:
-        """The remedy that shows the file."""
+        """The remedy that inspects the file."""
         return LOOK_KEYSTORE if self.file.keystore else LOOK_PEM
 
     @property
     def evidence(self) -> tuple[str, ...]:
         """A line for each certificate of its path: its end, name and issuer."""
-        lines = [f"until {moment(one.not_after)}: {one.label}, by {one.issuer or 'nobody'}" for one in self.path]
+        lines = [f"until {moment(one.not_after)}: {one.label}, by {one.issuer or 'no issuer'}" for one in self.path]
         weakest = weakest_of(self.path)
-        return tuple(lines if weakest is self.head else [*lines, f"its weakest link is {weakest.label}"])
+        return tuple(lines if weakest is self.head else [*lines, f"first to end: {weakest.label}"])
 
 
 def stored_in(files: Iterable[CertificateFile]) -> list[Stored]:
@@ -124,25 +127,25 @@ def stored_in(files: Iterable[CertificateFile]) -> list[Stored]:
         each = tuple({one.fingerprint: one for one in file.certificates}.values())
         signers = {one.issuer for one in each if not one.self_issued}
         heads = [one for one in each if one.subject not in signers]
-        # Authorities that sign each other are all signers.
+        # CAs that sign each other are all signers.
         stored += [Stored(file, path_from(head, each), len(heads) == 1) for head in heads or each]
     return stored
 
 
 def _judge_files(answer: CertificateFiles, findings: Findings) -> None:
-    """Judge whether there are files, with whole certificates in them."""
+    """Judge that files exist, with complete certificates."""
     for pattern in answer.unmatched:
         names = ", ".join(pattern.there[:_SHOWN]) + (", …" if pattern.count > _SHOWN else "")
-        there = f"holds {pattern.count} others: {names}" if pattern.count else "is empty"
+        there = f"contains {counted(pattern.count, 'other file')}: {names}" if pattern.count else "is empty"
         findings.on(pattern.pattern, folder=pattern.near).add(
             observed=f"no file matches; {pattern.near} {there}", expected="a file", remedies=[LOOK_AT_FOLDER]
         )
     for file in answer.files:
         if file.fault in _VIOLATIONS:
-            intact = f"; {len(file.certificates)} others are whole" if file.certificates else ""
+            intact = f"; {counted(len(file.certificates), 'valid certificate')}" if file.certificates else ""
             findings.on(file.path, file=file.path).add(
                 observed=f"{_VIOLATIONS[file.fault]}{f': {file.detail}' if file.detail else ''}{intact}",
-                expected="a whole certificate",
+                expected="a valid certificate",
                 since=file.modified,
                 remedies=[REPLACE_FILE],
             )
@@ -158,7 +161,7 @@ def _judge_start_and_strength(expectation: TlsFiles, one: Stored, now: datetime,
 
 
 def _judge_times(expectation: TlsFiles, stored: list[Stored], now: datetime, findings: Findings) -> None:
-    """Judge every remaining lifetime; of those that are long enough, measure the ones that end first."""
+    """Judge every remaining lifetime; of the sufficient ones, measure the first to end."""
     for number, one in enumerate(sorted(stored, key=lambda one: (one.lifetime.end, one.subject))):
         if number < MEASURED or severity_of(expectation, one.lifetime, now) is not None:
             here = findings.on(one.subject, file=one.file.path)
@@ -166,16 +169,16 @@ def _judge_times(expectation: TlsFiles, stored: list[Stored], now: datetime, fin
 
 
 def unread(answer: CertificateFiles) -> Problem | None:
-    """The files and folders that could not be read, as one problem; None where all could."""
+    """The files and folders that could not be read, as one problem; None without any."""
     faults = [(file, _UNREAD[file.fault]) for file in answer.files if file.fault in _UNREAD]
     reasons = [f"{file.path} {text}{f' ({file.detail})' if file.detail else ''}" for file, (text, _) in faults]
-    reasons += [f"{folder} may not be looked into" for folder in answer.closed]
+    reasons += [f"no permission to list {folder}" for folder in answer.closed]
     advice = [advice for _, (_, advice) in faults]
     if answer.closed:
-        advice.append("name a user in the uri who may look into it, or add ?sudo=true")
+        advice.append("name a user with this permission in the uri, or add ?sudo=true")
     if answer.left_out:
-        reasons.append(f"{answer.left_out} files beyond {MOST_FILES} were not looked at, or have odd names")
-        advice.append("name fewer in `paths`, in several expectations where needed")
+        reasons.append(f"{counted(answer.left_out, 'file')} not read: more than {MOST_FILES}, or with unusual names")
+        advice.append("match fewer files in `paths`, or split them into several expectations")
     if not reasons:
         return None
     more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
@@ -188,19 +191,19 @@ def unread(answer: CertificateFiles) -> Problem | None:
 
 
 def _unknown_key(stored: Iterable[Stored]) -> Problem | None:
-    """The keys whose strength cannot be judged, as one problem; None where all can."""
+    """The keys of unknown strength, as one problem; None without any."""
     odd = [one for one in stored if not one.head.key]
     if not odd:
         return None
     word = "openssl pkcs12 -nokeys -in" if odd[0].file.keystore else "openssl x509 -noout -text -in"
     return Problem(
         kind=ProblemKind.UNREADABLE,
-        text="; ".join(f"{one.subject} has a key of unknown kind" for one in odd[:_SHOWN]),
-        advice=f"see it ({word} {quote(odd[0].file.path)}), and have one issued with RSA or a usual curve",
+        text="; ".join(f"{one.subject} has a key of unknown type" for one in odd[:_SHOWN]),
+        advice=f"inspect it ({word} {quote(odd[0].file.path)}), and issue one with RSA or a common curve",
     )
 
 
-def judge_served(  # noqa: PLR0913 - what is compared with what, and when
+def judge_served(  # noqa: PLR0913 - the compared certificates, and the time
     expectation: TlsFiles,
     stored: list[Stored],
     served: Handshakes,
@@ -210,9 +213,9 @@ def judge_served(  # noqa: PLR0913 - what is compared with what, and when
     all_read: bool,
 ) -> None:
     """
-    Report each served certificate that is not the newest stored one, once for all addresses that serve it.
+    Report each served certificate that is not the newest stored one, once for all its addresses.
 
-    Unless `all_read`, a file that could not be read may hold what is served: only an older certificate is a finding.
+    Unless `all_read`, an unread file may contain the served certificate: only an older certificate is a finding.
     """
     addresses: dict[Certificate, list[str]] = {}
     for one in served.addresses:
@@ -226,8 +229,8 @@ def judge_served(  # noqa: PLR0913 - what is compared with what, and when
                 continue
             compared, evidence = _without_file(stored, newest)
             here.add(
-                observed=f"serves a certificate that {Lifetime.of(leaf).remaining_text(now)}; {compared}",
-                expected="the newest of the files",
+                observed=f"served certificate {Lifetime.of(leaf).remaining_text(now)}; {compared}",
+                expected="the newest certificate of the files",
                 severity=expectation.stale,
                 evidence=evidence,
                 remedies=[RELOAD],
@@ -238,7 +241,7 @@ def judge_served(  # noqa: PLR0913 - what is compared with what, and when
 
 
 def for_the_same_names(stored: list[Stored], leaf: Certificate) -> list[Stored]:
-    """Those for exactly the names of `leaf`; where there is none, those that share one."""
+    """Those with exactly the names of `leaf`; without any, those that share one."""
     names = set(leaf.names) or {leaf.subject}
     exactly = [one for one in stored if (set(one.head.names) or {one.head.subject}) == names]
     return exactly or [one for one in stored if set(one.head.names) & names]
@@ -257,28 +260,28 @@ def _is_newest(leaf: Certificate, newest: Certificate, same: list[Stored]) -> bo
 
 
 def _may_still_load(expectation: TlsFiles, newest: Stored, now: datetime) -> bool:
-    # A file that is rewritten again and again, with a certificate of long ago, was never loaded.
+    # A file that is rewritten repeatedly, with an old certificate, was never loaded.
     written = newest.file.modified
     young = now - newest.head.not_before <= newest.head.lifetime / 4
     return young and written is not None and abs((now - written).total_seconds()) <= expectation.reload_within
 
 
 def _without_file(stored: list[Stored], newest: Stored | None) -> tuple[str, tuple[str, ...]]:
-    """How a served certificate that is in no file compares with the `newest` of its names, and evidence."""
+    """A served certificate that is in no file, compared with the `newest` of its names; and evidence."""
     if newest is not None:
-        return f"it is newer than {newest.file.path}, which would be served after a restart", newest.evidence
-    names = some(sorted({one.head.label for one in stored}), _SHOWN) or "nothing"
-    return "no file has one for its names", (f"the files are for {names}",)
+        return f"newer than {newest.file.path}, which a restart would load", newest.evidence
+    names = some(sorted({one.head.label for one in stored}), _SHOWN) or "no name"
+    return "no file has a certificate for its names", (f"the files are for {names}",)
 
 
 def _report_older(expectation: TlsFiles, leaf: Certificate, newest: Stored, now: datetime, here: Findings) -> None:
     """Report a served certificate that is older than the newest stored one."""
     written = newest.file.modified if newest.file.modified and newest.file.modified <= now else None
-    ago = f", which was written {format_duration((now - written).total_seconds())} ago" if written else ""
-    serves = f"serves a certificate that {Lifetime.of(leaf).remaining_text(now)}"
+    ago = f", written {format_duration((now - written).total_seconds())} ago" if written else ""
+    serves = f"served certificate {Lifetime.of(leaf).remaining_text(now)}"
     here.add(
-        observed=f"{serves}; it is older than the one in {newest.file.path}{ago}",
-        expected=f"the newest, within {expectation.reload_within}",
+        observed=f"{serves}; older than {newest.file.path}{ago}",
+        expected=f"the newest certificate, within {expectation.reload_within}",
         severity=min(severity_of(expectation, Lifetime.of(leaf), now) or expectation.stale, expectation.stale),
         since=written,
         evidence=(
@@ -291,12 +294,12 @@ def _report_older(expectation: TlsFiles, leaf: Certificate, newest: Stored, now:
 
 
 def unserved(served: Handshakes) -> Problem | None:
-    """The problem of the first address whose certificate is unknown; None where all serve one."""
+    """The problem of the first address with an unknown certificate; None without one."""
     for one in served.addresses:
         if one.leaf is not None:
             continue
         if one.problem is not None:
-            advice = "where this machine has no IPv6, say `addresses: ipv4`" if one.no_route else one.problem.advice
+            advice = "without IPv6 on this machine, set `addresses: ipv4`" if one.no_route else one.problem.advice
             return Problem(kind=one.problem.kind, text=one.problem.text, advice=advice)
         text = f"{one.address} serves no certificate: {one.failure}"
         return Problem(kind=ProblemKind.UNREADABLE, text=text, advice=one.advice)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from opscheck.core.discovery import DiscoveryInput, Service, slug, variables
+from opscheck.core.discovery import DiscoveryInput, ProposedTarget, Service, slug, variables
 
 _TAG = re.compile(r"[:@].*", re.DOTALL)
 _AUTHORITY = re.compile(
@@ -20,6 +20,8 @@ class Published:
     service: Service
     port: int
     """On this machine."""
+    variable: str
+    """The variable that a policy reads its address from: `DB_URL` of the service db."""
 
     @property
     def id(self) -> str:
@@ -27,18 +29,22 @@ class Published:
         return slug(self.service.name)
 
     @property
-    def variable(self) -> str:
-        """The variable that a policy reads its address from: `DB_URL` of the service db."""
-        return f"{re.sub(r'[^A-Z0-9]+', '_', self.service.name.upper()).strip('_')}_URL"
-
-    @property
     def address(self) -> str:
         """Host and port."""
         return f"127.0.0.1:{self.port}"
 
+    def target(self, kind: str, key: str, address: str) -> ProposedTarget:
+        """Its target: the field `key` is `address`, unless its variable is set."""
+        seen = f"{self._seen} Set {self.variable} where it has a password, or another address."
+        return ProposedTarget(id=self.id, fields={"kind": kind, key: f"${{{self.variable}:-{address}}}"}, seen=seen)
+
+    def target_with_login(self, kind: str, key: str, example: str) -> ProposedTarget:
+        """Its target: the field `key` is its variable, which must be set; `example` shows how."""
+        seen = f"{self._seen} Set {self.variable}, such as {example}."
+        return ProposedTarget(id=self.id, fields={"kind": kind, key: f"${{{self.variable}}}"}, seen=seen)
+
     @property
-    def seen(self) -> str:
-        """The comment above its target."""
+    def _seen(self) -> str:
         return f"Service {self.service.name} of the compose file ({self.service.image}), published on {self.address}."
 
 
@@ -62,8 +68,14 @@ def published(
             wanted = " or ".join(map(str, ports))
             unpublished.append(f"{slug(service.name)}: not proposed: the compose file publishes no port for {wanted}")
         elif known.isdisjoint({*((host, port) for host in _HERE), *((service.name, one) for one in ports)}):
-            found.append(Published(service, port))
+            found.append(Published(service, port, _variable(service, given.environment)))
     return found, unpublished
+
+
+def _variable(service: Service, environment: Mapping[str, str]) -> str:
+    name = f"{re.sub(r'[^A-Z0-9]+', '_', service.name.upper()).strip('_')}_URL"
+    # One that is set leads elsewhere: else the service would have been left out.
+    return f"COMPOSE_{name}" if name in environment else name
 
 
 def _name(image: str) -> str:

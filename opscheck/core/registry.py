@@ -100,6 +100,10 @@ class Registry:
         """Every class of targets by its kind."""
         return {kind: found for kind in self.target_kinds if (found := self.target_type(kind)) is not None}
 
+    def kind_of_scheme(self, scheme: str) -> str:
+        """The kind of target whose addresses start with this scheme; empty where there is none."""
+        return next((kind for kind, found in self.target_types().items() if scheme in found.url_schemes), "")
+
     def kinds_of(self, classes: tuple[type[Target], ...]) -> list[str]:
         """The kinds whose targets are of one of `classes`, sorted."""
         return [kind for kind, found in self.target_types().items() if issubclass(found, classes)]

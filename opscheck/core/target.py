@@ -24,10 +24,12 @@ class Target(BaseModel):
     An expectation names its target; validation looks the name up.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     own_kind: ClassVar[str] = ""
     """The `kind` in a policy; empty for a base class."""
+    url_schemes: ClassVar[tuple[str, ...]] = ()
+    """The schemes of its address that no other kind has, to propose the kind where one is used elsewhere."""
 
     name: str = Field(default="", exclude=True, repr=False)
     """The target's name in the policy; never written inside the target itself."""

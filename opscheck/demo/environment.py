@@ -123,6 +123,7 @@ class Environment:
             PostgreSQL(
                 self._postgres_version,
                 archive_mode="on",
+                fsync="on",  # as a server should have it; tests have none
                 archive_command=_ARCHIVE_COMMAND,
                 archive_timeout="60",  # else a segment of a quiet server is archived when it is full
             )

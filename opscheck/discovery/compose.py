@@ -14,10 +14,15 @@ NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.y
 """Where it is looked for, in the order in which Docker does."""
 
 _PUBLISHED = re.compile(r"(?:[^:]+:|\[[^\]]+\]:)?(?P<published>\d+):(?P<target>\d+)(?:/tcp)?")
+_VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::?-(?P<default>[^}]*))?\}")
 
 
-def read_services(path: Path) -> tuple[Service, ...]:
-    """The services with an image, sorted by name. Raises UserError, with nothing of the file's content."""
+def read_services(path: Path, environ: Mapping[str, str]) -> tuple[Service, ...]:
+    """
+    The services with an image, sorted by name. Raises UserError, with nothing of the file's content.
+
+    Variables in ports are replaced as `docker compose` does; no others are.
+    """
     try:
         document = yaml.safe_load(path.read_bytes())
     except OSError as error:
@@ -28,23 +33,24 @@ def read_services(path: Path) -> tuple[Service, ...]:
     if not isinstance(services, dict):
         raise UserError(f"{path}: no `services`; it is not a compose file")
     named = sorted((str(name), one) for name, one in services.items() if isinstance(one, dict))
-    return tuple(_service(name, one) for name, one in named if isinstance(one.get("image"), str))
+    return tuple(_service(name, one, environ) for name, one in named if isinstance(one.get("image"), str))
 
 
-def _service(name: str, fields: Mapping[str, Any]) -> Service:
+def _service(name: str, fields: Mapping[str, Any], environ: Mapping[str, str]) -> Service:
     return Service(
         name=name,
         image=fields["image"],
-        ports=dict(_ports(fields.get("ports"))),
+        ports=dict(_ports(fields.get("ports"), environ)),
         environment=dict(_environment(fields.get("environment"))),
         has_healthcheck=isinstance(fields.get("healthcheck"), dict),
     )
 
 
-def _ports(ports: object) -> Iterator[tuple[int, int]]:
+def _ports(ports: object, environ: Mapping[str, str]) -> Iterator[tuple[int, int]]:
     for one in ports if isinstance(ports, list) else ():
         short = f"{one.get('published')}:{one.get('target')}" if isinstance(one, dict) else str(one)
-        if found := _PUBLISHED.fullmatch(short):
+        expanded = _VARIABLE.sub(lambda match: environ.get(match["name"]) or match["default"] or "", short)
+        if found := _PUBLISHED.fullmatch(expanded):
             yield int(found["target"]), int(found["published"])
 
 

@@ -1,11 +1,13 @@
 """`opscheck init`: look, compare with what the policy has, write, and try what was written."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from opscheck.core.discovery import Discovery, DiscoveryInput, variables
 from opscheck.core.exit_codes import UserError
@@ -18,6 +20,9 @@ from opscheck.discovery.looking import Looking
 from opscheck.discovery.policy_text import new_policy, with_drafted, with_waivers
 from opscheck.discovery.trial import Trial, last_day, tried, waivers
 from opscheck.transport.files import write_whole
+
+_NEEDED = re.compile(r"(?<!\$)\$\{(\w+)\}")
+_SECRET_NAME = re.compile(r"PASS|PWD|TOKEN|SECRET|KEY|AUTH|CREDENTIAL|SALT", re.IGNORECASE)
 
 
 class Mode(StrEnum):
@@ -51,6 +56,8 @@ class Outcome:
     """The policy with what it lacked."""
     trial: Trial | None = None
     """None where the policy was not run."""
+    unset: tuple[str, ...] = ()
+    """Variables that new targets need and that are not set."""
     waived: tuple[str, ...] = ()
     """The ids of expectations that have a waiver now."""
 
@@ -89,18 +96,19 @@ def initialise(  # noqa: PLR0913 - the command's options, by name
         draft=draft,
         not_seen=tuple(secrets.clean(text) for text in (*problems, *_not_seen(given, found, looking))),
         before=known.text,
+        unset=tuple(sorted(_unset(draft, environ))),
         after=with_drafted(head, draft, given.today, str(file)) if draft.proposals else known.text,
     )
-    return _written(outcome, known, given.today, waive) if mode in {Mode.NEW, Mode.ADD} else outcome
+    return _written(outcome, known, given.today, waive, secrets) if mode in {Mode.NEW, Mode.ADD} else outcome
 
 
-def _written(outcome: Outcome, known: Known, today: date, waive: Waive | None) -> Outcome:
+def _written(outcome: Outcome, known: Known, today: date, waive: Waive | None, secrets: Secrets) -> Outcome:
     """Write the policy where it lacked something, run it, and waive what is violated where that was asked for."""
     if outcome.found_nothing or not (outcome.draft.proposals or waive):
         return outcome
     if outcome.draft.proposals:
         _write(outcome.file, outcome.after)
-    trial = tried(outcome.file)
+    trial = tried(outcome.file, secrets)
     outcome = replace(outcome, trial=trial)
     if waive is None:
         return outcome
@@ -116,6 +124,11 @@ def _written(outcome: Outcome, known: Known, today: date, waive: Waive | None) -
     return replace(outcome, waived=tuple(waiver["id"] for waiver in new))
 
 
+def _unset(draft: Drafted, environ: Mapping[str, str]) -> Iterator[str]:
+    values = (str(value) for target in draft.targets for value in target.fields.values())
+    return (name for value in values for name in _NEEDED.findall(value) if not environ.get(name))
+
+
 def _write(path: Path, text: str) -> None:
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
     try:
@@ -129,10 +142,25 @@ def _secrets(given: DiscoveryInput) -> Secrets:
     secrets = Secrets()
     for variable in variables(given.environment):
         secrets.add(variable.value, variable.reference)
+        for part in _places(variable.value):
+            secrets.add(part, variable.reference)
     for service in given.services:
-        for value in service.environment.values():
-            secrets.add(value)
+        for name, value in service.environment.items():
+            # The name of a database or a user is an ordinary word, which comments may have.
+            if _SECRET_NAME.search(name) or "://" in value:
+                secrets.add(value)
     return secrets
+
+
+def _places(url: str) -> Iterator[str]:
+    """Host and port of a URL, and a host with a dot alone; another host may be an ordinary word."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return
+    yield parts.netloc.rpartition("@")[2]
+    if parts.hostname and "." in parts.hostname:
+        yield parts.hostname
 
 
 def _clean(draft: Drafted, secrets: Secrets) -> Drafted:

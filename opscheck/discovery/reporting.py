@@ -43,6 +43,7 @@ def as_json(outcome: Outcome) -> str:
         "covered": dict(outcome.draft.covered),
         "declined": list(outcome.draft.declined),
         "not_seen": list(outcome.not_seen),
+        "unset": list(outcome.unset),
         "waived": list(outcome.waived),
     }
     if outcome.trial is not None:
@@ -57,7 +58,7 @@ def as_json(outcome: Outcome) -> str:
 
 
 def _parts(outcome: Outcome) -> Iterator[list[str]]:
-    draft, file = outcome.draft, outcome.file
+    draft, file = outcome.draft, "standard output" if outcome.mode is Mode.PRINT else outcome.file
     if draft.proposals:
         did = "wrote" if outcome.mode in {Mode.NEW, Mode.ADD} else "proposed"
         targets = f"{counted(len(draft.targets), 'target')} and " if draft.targets else ""
@@ -73,12 +74,16 @@ def _parts(outcome: Outcome) -> Iterator[list[str]]:
     if outcome.trial is not None:
         yield from _trial(outcome)
     if outcome.mode in {Mode.NEW, Mode.ADD} and draft.proposals:
-        yield ["", "Next:", f"  opscheck validate {file}", f"  opscheck run -p {file}"]
+        exports = [f"  export {name}=…  # the comment in {file} has an example" for name in outcome.unset]
+        yield ["", "Next:", *exports, f"  opscheck validate {file}", f"  opscheck run -p {file}"]
 
 
 def _trial(outcome: Outcome) -> Iterator[list[str]]:
     trial = outcome.trial
     assert trial is not None  # noqa: S101 - for the type checker; the caller asked
+    if trial.failed and outcome.unset:
+        yield ["", f"Not run yet: {', '.join(outcome.unset)} not set."]
+        return
     if trial.failed:
         yield ["", "The policy could not be run yet:", *(f"  {visible(line)}" for line in trial.failed.splitlines())]
         return

@@ -34,7 +34,7 @@ def chosen(sources: Sources, environ: Mapping[str, str], today: date) -> tuple[D
     services: tuple[Service, ...] = ()
     problems: list[str] = []
     try:
-        services = read_services(compose) if compose else ()
+        services = read_services(compose, environ) if compose else ()
     except UserError as error:
         if sources.compose is not None:
             raise

@@ -10,7 +10,10 @@ from datetime import date, timedelta
 from math import ceil
 from pathlib import Path
 
+from msgspec import structs
+
 from opscheck.core.record import Result, Verdict
+from opscheck.core.redaction import Secrets
 from opscheck.core.units import Duration
 from opscheck.reports.read import read_run
 
@@ -39,7 +42,7 @@ class Trial:
         return sorted(found, key=lambda one: (one.severity or "", one.id))
 
 
-def tried(policy: Path) -> Trial:
+def tried(policy: Path, secrets: Secrets) -> Trial:
     """
     Run the policy once, in a process of its own, with no state file.
 
@@ -51,8 +54,9 @@ def tried(policy: Path) -> Trial:
         words = [sys.executable, "-P", "-m", "opscheck", "run", "-p", str(policy), "--json", str(record), "--quiet"]
         done = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ)  # noqa: S603 - our own
         if not record.exists():
-            return Trial(failed=(done.stderr.strip() or done.stdout.strip()))
-        return Trial(results=read_run(record).results)
+            return Trial(failed=secrets.clean(done.stderr.strip() or done.stdout.strip()))
+        results = read_run(record).results
+    return Trial(results=tuple(structs.replace(one, summary=secrets.clean(one.summary)) for one in results))
 
 
 def waivers(trial: Trial, owner: str, last_day: date, today: date) -> Iterator[dict[str, str]]:

@@ -1,5 +1,6 @@
 """The targets of a policy, each validated as its kind."""
 
+from opscheck.core.addresses import SCHEMES_OF_KINDS
 from opscheck.core.expectation import Expectation
 from opscheck.core.redaction import Secrets
 from opscheck.core.registry import Registry
@@ -57,7 +58,9 @@ class Targets:
         return did_you_mean(word, self._registry.target_kinds, "there are")
 
     def _validate(self, name: str, node: Mapping, kind: type[Target]) -> None:
-        target = validated(kind, node, ("targets", name), self._issues)
+        target = validated(
+            kind, node, ("targets", name), self._issues, context={SCHEMES_OF_KINDS: self._registry.kind_of_scheme}
+        )
         if "name" in node.items:
             hint = f"the name of this target is its key, {name}"
             self._issues.at_key(node.items["name"], ("targets", name, "name"), "unknown key", hint)

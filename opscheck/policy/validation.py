@@ -249,6 +249,8 @@ def _hint(fault: _Fault) -> str | None:
         return f"did you mean {near}?" if near else None
     if not isinstance(node, Scalar) or node.value is None:
         return None
+    if (meant := fault.context.get("meant")) and node.written == node.value:  # nothing of a variable's value is shown
+        return f"did you mean {meant}?"
     if kind == "quantity" and (meant := with_unit(node.written, fault.details["msg"])):
         return f"did you mean {meant}?"
     return f'write it in quotes: "{node.written}"' if kind == "string_type" else None

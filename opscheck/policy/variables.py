@@ -18,6 +18,9 @@ NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
 _REFERENCE = re.compile(
     rf"(?P<escaped>\$\$\{{)|\$\{{(?P<name>{NAME_PATTERN})(?::-(?P<default>[^}}]*))?\}}|(?P<malformed>\$\{{)"
 )
+# A text that is `$NAME`, and in an address also between the marks that separate its parts.
+_UNBRACED = re.compile(r"\$(?P<name>[A-Z][A-Z0-9_]*)(?::\d+)?")
+_UNBRACED_PART = re.compile(r"(?:^|[/:@=?&,\s])\$(?P<name>[A-Z][A-Z0-9_]*)(?=$|[/:@?&,\s])")
 _AS_WRITTEN = frozenset({"version", "public_variables"})
 
 
@@ -120,6 +123,8 @@ class _Replacing:
 
     def node(self, node: Node, path: Path) -> Node:
         if isinstance(node, Scalar):
+            if isinstance(node.value, str) and "$" in node.value:
+                self._refuse_unbraced(node.value, node, path)
             return self._scalar(node, path) if isinstance(node.value, str) and "${" in node.value else node
         if isinstance(node, Sequence):
             items = [self.node(item, (*path, index)) for index, item in enumerate(node.items)]
@@ -129,6 +134,12 @@ class _Replacing:
         values = {key: self.node(item, (*path, key)) for key, item in node.items.items()}
         same = all(map(is_, values.values(), node.items.values()))
         return node if same else msgspec.structs.replace(node, items=values)
+
+    def _refuse_unbraced(self, text: str, node: Scalar, path: Path) -> None:
+        found = _UNBRACED_PART.search(text) if path[0] == "targets" else _UNBRACED.fullmatch(text)
+        if found is not None:
+            rule, hint = "a variable without braces is not replaced", f"did you mean ${{{found['name']}}}?"
+            self.issues.append(Issue(*node.place, path_text(self._root, path), rule, hint=hint))
 
     def _scalar(self, node: Scalar, path: Path) -> Scalar:
         expanded = self._variables.expand(node.value)

@@ -9,7 +9,7 @@ from opscheck.core.exit_codes import ExitCode
 from opscheck.core.record import Counts, Measurement, Result, Run, Verdict, WaiverNote
 from opscheck.core.units import Severity, format_duration, format_value
 from opscheck.core.verdicts import Gate
-from opscheck.reports.text import Page, Style, cut, moment, one_line, padded, width_of
+from opscheck.reports.text import Page, Style, cut, cuts_word, moment, one_line, padded, width_of
 
 # With a row for each other severity and verdict, the counts and the result, they fit on 24 lines.
 _ROWS_SHOWN, _ROWS_SHOWN_OF_MANY = 14, 10
@@ -80,7 +80,7 @@ def _table(run: Run, page: Page, *, verbose: bool) -> list[str]:
     shown = others if verbose or len(others) <= _ROWS_SHOWN else others[:_ROWS_SHOWN_OF_MANY]
     rows = [*((one, one.id, _text(one)) for one in shown), *_grouped(others[len(shown) :])]
     column = min(max((width_of(name) for _, name, _ in rows), default=0), page.width // 3)
-    lines = [_row(one, cut(one_line(name), column), text, column, page) for one, name, text in rows]
+    lines = [line for one, name, text in rows for line in _row(one, one_line(name), one_line(text), column, page)]
     if not lines:
         return []
     passed = [f"  {run.counts.passed} passed"] if run.counts.passed else []
@@ -100,10 +100,16 @@ def _grouped(results: Iterable[Result]) -> Iterable[tuple[Result, str, str]]:
         yield same[0], f"{len(same)} more", ", ".join(one.id for one in same)
 
 
-def _row(result: Result, name: str, text: str, column: int, page: Page) -> str:
+def _row(result: Result, name: str, text: str, column: int, page: Page) -> list[str]:
+    """One line; two where the terminal is so narrow that a word would be cut."""
     mark = f"{result.severity or '  '} {result.verdict.value.upper():<8}"
-    room = max(page.width - width_of(mark) - column - 6, _NARROWEST_TEXT)
-    return f"  {page.ink(mark, style_of(result))}  {padded(name, column)}  {cut(one_line(text), room)}".rstrip()
+    name = cut(name, page.width - width_of(mark) - 4)
+    head = f"  {page.ink(mark, style_of(result))}  {padded(name, column)}"
+    room = max(page.width - width_of(mark) - max(column, width_of(name)) - 6, _NARROWEST_TEXT)
+    shown = text if page.whole else cut(text, room)
+    if not page.whole and cuts_word(text, shown):
+        return [head.rstrip(), f"    {cut(text, page.width - 4)}"]
+    return [f"{head}  {shown}".rstrip()]
 
 
 def _text(result: Result) -> str:

@@ -31,6 +31,7 @@ def summary(  # noqa: PLR0913 - the properties of the terminal, and what was req
     blocks = [_block(result, blocked, run, page, verbose=verbose) for result, blocked in carried(run.results)]
     details = [
         *blocks,
+        _notification_note(run, page),
         _passed(run, page, verbose=verbose),
         _notices(run.notices, page),
         _listed("targets", [(one.name, _target(one)) for one in run.targets if one.place], page),
@@ -132,6 +133,13 @@ def _respond(by: datetime | None, escalate: Sequence[Call], page: Page) -> list[
     calls = ", ".join([*([f"{' and '.join(called)} now"] if called else []), *coming[:1]])
     due = f"by {moment(by, page.now)} ({distance(by, page.now)})" if by else ""
     return page.field("respond", "; ".join(part for part in (due, calls) if part))
+
+
+def _notification_note(run: Run, page: Page) -> list[str]:
+    """Once, where someone is to be called."""
+    shown = [one for one in run.results if one.verdict in {Verdict.VIOLATED, Verdict.UNKNOWN}]
+    called = any(one.escalate or any(finding.escalate for finding in one.findings) for one in shown)
+    return page.prose("opscheck sends no notification; notify the people named at `respond`.") if called else []
 
 
 def _origin(result: Result, page: Page) -> list[str]:

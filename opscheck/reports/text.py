@@ -16,6 +16,9 @@ _LABEL = 10
 _NARROWEST = 40
 _INVISIBLE = {"Mn", "Me"}
 _WIDE = {"W", "F"}
+_COMMAND_LINE = re.compile(r"^((?:\s|\x1b\[[0-9;]*m)*):(?=:)", re.MULTILINE)
+_COMMAND = re.compile(r"##(?=(?:vso)?\[)", re.IGNORECASE)
+_SECTION = re.compile(r"(section_(?:start|end)):")
 # A comparator stays with its limit.
 _BREAKS = re.compile(r"(?<![<>]=) ")
 
@@ -37,11 +40,19 @@ def command_lines(command: str) -> list[str]:
 
 def without_workflow_commands(text: str) -> str:
     """
-    `text` in which GitHub Actions reads no command: `::` at the begin of a line, and `##[` anywhere, are written out.
+    `text` in which no job log reads a command: its first character, or the mark in it, is written out.
 
-    The runner takes such a line from any step's output (`::set-output`, `::add-mask`), blanks before it or not.
+    GitHub Actions reads `::` at the begin of a line, blanks before it or not, and `##[` anywhere; Azure Pipelines
+    `##vso[` anywhere; GitLab `section_start:` and `section_end:`.
     """
-    return re.sub(r"^(\s*):(?=:)", r"\1\\x3a", text, flags=re.MULTILINE).replace("##[", "#\\x23[")
+    text = _COMMAND_LINE.sub(r"\1\\x3a", text)
+    return _SECTION.sub(r"\1\\x3a", _COMMAND.sub(r"#\\x23", text))
+
+
+def for_job_log(text: str) -> str:
+    """`text` of others, such as captured output: also with control characters written out, but line ends and tabs."""
+    lines = ("\t".join(visible(part) for part in line.split("\t")) for line in text.split("\n"))
+    return without_workflow_commands("\n".join(lines))
 
 
 def width_of(text: str) -> int:
@@ -62,6 +73,11 @@ def cut(text: str, width: int) -> str:
     words = head.rpartition(" ")[0] if text[len(head)] != " " else head
     words = re.sub(r"( [<>]=)?[ ,;:]*$", "", words)
     return (words if width_of(words) >= width // 2 else head) + ELLIPSIS
+
+
+def cuts_word(text: str, shown: str) -> bool:
+    """True when `shown`, which `cut` made of `text`, ends inside a word."""
+    return shown != text and text[len(shown) - len(ELLIPSIS) :][:1] not in set(" ,;:")
 
 
 def wrapped(text: str, width: int) -> list[str]:

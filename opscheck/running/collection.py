@@ -19,6 +19,9 @@ from opscheck.running.checks import Check, bound_check
 from opscheck.running.fixtures import EXPECTATION
 from opscheck.running.settings import Settings
 
+_REPEATED = "__pytest_repeat_step_number"
+"""The parameter that pytest-repeat adds to an item."""
+
 
 class Collector:
     """Turns checks and policy entries into items: exactly one per expectation."""
@@ -138,9 +141,12 @@ def _by_id(items: list[pytest.Item]) -> dict[str, pytest.Item]:
 def _judged_more_than_once(items: list[pytest.Item]) -> list[str]:
     """Errors of checks with several items for one expectation: only one verdict could be reported."""
     by_id: dict[str, list[str]] = {}
-    for item in items:
-        if EXPECTATION in item.stash:
-            by_id.setdefault(item.stash[EXPECTATION].id, []).append(item.nodeid)
+    ours = [item for item in items if EXPECTATION in item.stash]
+    for item in ours:
+        by_id.setdefault(item.stash[EXPECTATION].id, []).append(item.nodeid)
+    if any(_REPEATED in getattr(getattr(item, "callspec", None), "params", ()) for item in ours):
+        text = "pytest-repeat: each expectation is judged once, on the answers of one run"
+        return [f"{text}; leave out --count and @pytest.mark.repeat, and repeat the whole command instead"]
     return [
         f"{name} is judged by {len(nodes)} items, and one is expected: {', '.join(nodes)}; "
         "let the check have no parameters of its own, and collect it once"

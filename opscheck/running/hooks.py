@@ -20,6 +20,7 @@ from opscheck.gathering.snapshot import Snapshot, SnapshotError, read_snapshot
 from opscheck.policy.draft import Draft, read_policy
 from opscheck.policy.files import STANDARD_INPUT, standard_input
 from opscheck.policy.models import Policy
+from opscheck.reports.text import for_job_log
 from opscheck.running import fixtures
 from opscheck.running.cause_analysis import rehearse
 from opscheck.running.checks import Check
@@ -27,10 +28,10 @@ from opscheck.running.collection import CollectionPaths, Collector, chosen_by_no
 from opscheck.running.evaluation import conclude
 from opscheck.running.fixtures import EXPECTATION, FINDINGS, OBSERVING
 from opscheck.running.observations import Observations
-from opscheck.running.pytest_reports import clean, present, result_of
+from opscheck.running.pytest_reports import add_allure_labels, clean, make_harmless, present, result_of
 from opscheck.running.results import compose, record
 from opscheck.running.settings import Settings, read_settings
-from opscheck.running.terminal import Terminal
+from opscheck.running.terminal import Terminal, is_job_log
 from opscheck.running.workers import hand_back, hand_over, is_controller, is_worker, receive, take_back
 from opscheck.transport.files import write_whole
 
@@ -221,6 +222,8 @@ class RunHooks:
         judged = call.when == "call" or (call.when == "setup" and not report.passed)
         if judged and EXPECTATION in item.stash and not _stops(call):
             self._present(item, call, report)
+        if is_job_log():
+            make_harmless(report)
         return report
 
     @pytest.hookimpl(wrapper=True)
@@ -228,6 +231,8 @@ class RunHooks:
         """Keep secrets out of collection errors too."""
         report = yield
         clean(report, self._secrets)
+        if is_job_log():
+            make_harmless(report)
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -326,6 +331,8 @@ class RunHooks:
             claim=check.claim,
         )
         present(report, item, result, _traceback(call, report))
+        if self._config.pluginmanager.hasplugin("allure_pytest"):
+            add_allure_labels(item, result)
 
     def _clean_log_record(self, *arguments: Any, **options: Any) -> logging.LogRecord:
         made = self._log_records(*arguments, **options)
@@ -333,7 +340,8 @@ class RunHooks:
             message = made.getMessage()
         except (TypeError, ValueError, KeyError):  # its arguments do not fit; an error of a client library
             message = f"{made.msg} {made.args}"
-        made.msg, made.args = self._secrets.clean(message), ()
+        message = self._secrets.clean(message)
+        made.msg, made.args = for_job_log(message) if is_job_log() else message, ()
         return made
 
 

@@ -14,6 +14,13 @@ from opscheck.gathering.gatherer import Progress
 from opscheck.reports.terminal import summary
 from opscheck.reports.text import cut, one_line, without_workflow_commands
 
+_JOB_LOGS = {"GITHUB_ACTIONS": "true", "GITLAB_CI": "true", "TF_BUILD": "True"}
+
+
+def is_job_log() -> bool:
+    """True where a CI system reads commands in the output."""
+    return any(os.environ.get(name) == value for name, value in _JOB_LOGS.items())
+
 
 class Terminal:
     """pytest's terminal reporter, if any."""
@@ -52,10 +59,13 @@ class Terminal:
             quiet=self._config.getoption("opscheck_quiet"),
             whole=not reporter.isatty,
         )
-        if os.environ.get("GITHUB_ACTIONS") == "true":
+        if is_job_log():
             text = without_workflow_commands(text)
         reporter.ensure_newline()
         reporter.write(text if text.endswith("\n") else f"{text}\n")
+        if self._config.getoption("reruns", None):
+            reporter.write_line("opscheck: --reruns sends no query again: every rerun judged the same answers.")
+            reporter.write_line("Run the whole command again to query the targets again.")
 
     def _reporter(self) -> Any:
         # The class of the reporter is not public API; it may be absent (-p no:terminal).

@@ -82,7 +82,7 @@ def judge(
 
     Raises LookupError for a finding whose command has a name without a value.
 
-    `earlier` are the answers of earlier runs, oldest first; None is a run without a state file.
+    `earlier` are the answers of earlier runs, oldest first; None means a run without a state file.
     """
     findings = Findings(expectation)
     check(expectation, observe=Answers(answers, now, earlier), findings=findings)

@@ -23,7 +23,12 @@ EXAMPLES = [
     for number, text in enumerate(re.findall(r"```yaml\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL))
 ]
 WHOLE = [pytest.param(text, id=f"{name}-{number}") for name, number, text in EXAMPLES if "expectations:" in text]
-ENVIRON = dict.fromkeys(("API_URL", "API_TOKEN", "DATABASE_URL", "REDIS_URL"), "https://api.example.com")
+ENVIRON = {
+    "API_URL": "https://api.example.com",
+    "API_TOKEN": "token-of-the-api",
+    "DATABASE_URL": "postgresql://db.example.com/shop",
+    "REDIS_URL": "redis://cache.example.com",
+}
 
 
 @pytest.mark.parametrize("text", [text for text in WHOLE if "extends:" not in text.values[0]])

@@ -288,3 +288,19 @@ def test_waived_and_advisory_results_have_no_due_deadline():
 
     assert failed.endswith("; first response due 04:12 UTC\n")
     assert "first response due" not in passed
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("run", [sample.EVERYTHING, sample.MANY, sample.ONLY_UNKNOWN])
+def test_table_cuts_no_word(run, width):
+    table = summary(run, width=width, colour=False).partition("SUMMARY\n")[2]
+    whole = summary(run, width=1000, colour=False, verbose=True)
+    words = {word.strip(",;:…") for word in whole.split()}
+
+    assert [word for word in table.split() if word.strip(",;:…") not in words | {"more"}] == []
+
+
+def test_piped_table_is_whole():
+    table = summary(sample.EVERYTHING, width=60, colour=False, whole=True).partition("SUMMARY\n")[2]
+
+    assert "…" not in table

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from opscheck.reports.text import (
     command_lines,
     cut,
+    cuts_word,
     distance,
+    for_job_log,
     lines_of,
     moment,
     one_line,
@@ -94,3 +96,27 @@ def test_github_reads_no_command_in_the_output(text):
 
 def test_colons_inside_a_line_stay():
     assert "redis on ::1" == without_workflow_commands("redis on ::1")
+
+
+MARKS = st.sampled_from(
+    ["::", "##[", "##VSO[", "section_start:", "section_end:", "\r", "\n", "\x1b[0K", " ", "x", "\t", ":"]
+)
+
+
+@given(text=st.lists(MARKS | st.text(max_size=3)).map("".join))
+def test_no_job_log_reads_a_command_in_captured_text(text):
+    shown = for_job_log(text)
+
+    assert not re.search(r"^\s*::|##\[|##vso\[|section_(start|end):", shown, re.MULTILINE | re.IGNORECASE)
+    assert not set(shown) & {"\r", "\x1b"}
+    assert len(shown.split("\n")) == len(text.split("\n"))
+
+
+@given(words=st.lists(st.text("abc", min_size=1, max_size=9), min_size=1), width=st.integers(20, 120))
+def test_short_words_are_never_cut(words, width):
+    text = " ".join(words)
+    shown = cut(text, width)
+
+    assert not cuts_word(text, shown)
+    assert width_of(shown) <= width
+    assert text.startswith(shown.removesuffix("…"))

@@ -33,6 +33,9 @@ PROMETHEUS = ("prometheus",)
 PACKERS = ("pigz", "zstd")
 """`bin` has pigz and pzstd, which pack on several processors."""
 
+NGINX = ("nginx",)
+"""`bin` has nginx."""
+
 # The machine's own, for the machine's own loader. Another would not fit.
 _NEVER = {"libc6", "libc-bin"}
 _PROGRAMS = ("usr/bin", "usr/sbin", "usr/lib/nagios/plugins")

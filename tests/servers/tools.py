@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.cache import NotThere
-from tests.servers.debian import BUSYBOX, PACKERS, PROMETHEUS, find_debian
+from tests.servers.debian import BUSYBOX, NGINX, PACKERS, PROMETHEUS, find_debian
 from tests.servers.fetching import cannot
 
 
@@ -31,6 +31,12 @@ def busybox_tools(busybox: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def prometheus_program() -> Path:
     """The server."""
     return _found("prometheus", PROMETHEUS, "bin")
+
+
+@pytest.fixture(scope="session")
+def nginx_program() -> Path:
+    """The web server."""
+    return _found("nginx", NGINX, "bin")
 
 
 @pytest.fixture(scope="session")

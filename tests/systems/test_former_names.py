@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from opscheck import RedisTarget
 from opscheck.core.expectation import Expectation
 from opscheck.core.registry import Registry
 from opscheck.core.remedy import Remedy
@@ -12,6 +13,7 @@ from opscheck.running.advice import _facts
 from opscheck.systems.stores.target import S3Target
 
 KINDS = Registry.bundled().expectation_types()
+CACHE = RedisTarget(kind="redis", url="redis://cache")
 
 FORMER = {
     "backup.bucket": {
@@ -391,7 +393,7 @@ def _shown(kind: type[Expectation], name: str, remedy: Remedy) -> bool:
     fact = kind.former_fact_names[name].fact
     fields = (
         dict.fromkeys(kind.model_fields)
-        | {"target": S3Target(kind="s3", bucket="bucket")}
+        | {"target": CACHE if kind.check_name.startswith("redis.") else S3Target(kind="s3", bucket="bucket")}
         | ({fact: fact} if fact in kind.model_fields else {})
     )
     expectation = kind.model_construct(**fields | {"id": "old", "title": "", "tags": ()})

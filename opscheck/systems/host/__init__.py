@@ -1,4 +1,4 @@
-"""Hosts: machines, containers and pods whose commands answer."""
+"""Hosts: machines, containers and pods that run commands."""
 
 from opscheck.bundle import bundled
 from opscheck.core.system import Kind, System

@@ -55,7 +55,7 @@ def _proposal(mount: Mount, answer: DiskAnswer | Problem) -> Proposal:
         selector={"mount": mount.place},
         fields={"used": _LIMIT, **inodes},
         tags=("resource-exhaustion",),
-        reason=f"{', '.join(_seen(mount, disk))}. At 85% there is time to make room; at 95% writes fail soon.",
+        reason=f"{', '.join(_seen(mount, disk))}. At 85% there is time to make room; at 100% writes fail.",
     )
 
 

@@ -26,11 +26,11 @@ class Inodes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
-    """One mounted filesystem, as df sees it. Sizes are in bytes."""
+    """One mounted filesystem, as df reports it. Sizes are in bytes."""
 
     mounted_on: str
     source: str
-    """The device, or what stands for it."""
+    """The device, or the name in its place."""
     type: str
     """ext4, xfs, nfs4, …; empty where it is unknown."""
     read_only: bool
@@ -38,9 +38,9 @@ class Filesystem(msgspec.Struct, frozen=True, kw_only=True):
     """Including the part that only root may use."""
     used: int
     available: int
-    """Free for users other than root; smaller than `size - used` where root has a reserve."""
+    """Free space for users other than root; smaller than `size - used` where root has a reserve."""
     inodes: Inodes | None
-    """None where the host has no command that counts them."""
+    """None where the host has no command that reports them."""
 
 
 class DiskAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class DiskAnswer(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     """The path with its symbolic links resolved."""
     filesystem: Filesystem | None
-    """None when there is nothing at that path."""
+    """None when the path does not exist."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class DiskUse(Query[DiskAnswer], name="host.disk"):
 
 
 _SHOW = "df -h {{ mount }}; df -i {{ mount }}"
-CHECK_MOUNT = Remedy("On that host: see whether the disk is mounted", _SHOW)
+CHECK_MOUNT = Remedy("On that host: check that the disk is mounted", _SHOW)
 MAKE_ROOM = Remedy(
-    "On that host: see what grew; remove or rotate that, or enlarge the disk",
+    "On that host: find the files that grew; remove or rotate them, or enlarge the disk",
     _SHOW,
     "du -xk {{ mounted_on }} | sort -n | tail -20",
     "find {{ mounted_on }} -xdev -type f -size +100000k -exec ls -l {} +",
@@ -80,30 +80,30 @@ class HostDisk(Expectation, check="host.disk"):
     """
     The mount has free space and free inodes.
 
-    What only root may use counts as used up, because everybody else is refused at that point. A path that does not
-    exist, or that lies on another filesystem where a mount is expected, violates this expectation: numbers of the wrong
-    disk would look healthy. A filesystem that makes inodes as it needs them cannot run out of them.
+    The reserve for root counts as used: other users cannot write there. A missing path violates this expectation, and
+    so does a path on another filesystem where a mount is expected: numbers of the wrong disk would look healthy. A
+    filesystem that creates inodes on demand cannot run out of them.
     """
 
     any_limit_of = ("used", "inodes", "free")
     remedies = (CHECK_MOUNT, MAKE_ROOM)
     fact_names: ClassVar[Mapping[str, str]] = {
-        "source": "the device or share that is mounted",
+        "source": "the mounted device or share",
         "filesystem": "its type, such as ext4",
-        "mounted_on": "where the filesystem that holds the path is mounted",
+        "mounted_on": "the mount point of the filesystem with the path",
     }
 
     target: HostTarget
     mount: Annotated[str, _ABSOLUTE]
-    """Where the disk is mounted on the host."""
+    """The mount point of the disk on the host."""
     used: ShareUsed | None = None
-    """How much space may be used, in percent, as df shows it."""
+    """Maximum used space, in percent, as df reports it."""
     inodes: ShareUsed | None = None
-    """How many of its inodes may be used, in percent."""
+    """Maximum used inodes, in percent."""
     free: BytesLeft | None = None
-    """How much space must be left for everybody but root."""
+    """Minimum free space for users other than root."""
     mount_point: bool = True
-    """Something must be mounted exactly there. With `false` the path may lie anywhere on a filesystem."""
+    """True: `mount` must be a mount point. False: any path on a filesystem."""
 
     def queries(self) -> Iterable[Query[Any]]:
         """The state of that filesystem."""

@@ -16,4 +16,5 @@ SYSTEM = System(
         "http.value": "opscheck.systems.http.value:HttpValue",
     },
     checks=bundled("checks") / "http",
+    discover="opscheck.systems.http.discovery:discover",
 )

@@ -1,4 +1,4 @@
-"""Reading answers: unexpected statuses, JSON bodies, and numbers in them."""
+"""Reading responses: unexpected statuses, JSON bodies, and numbers in them."""
 
 import math
 from collections import Counter
@@ -17,7 +17,7 @@ _EXCERPT = 200
 
 
 class UnexpectedBodyError(Exception):
-    """A body, or a value in it, that cannot be judged; the words of a finding about it."""
+    """A body, or a value in it, that cannot be judged, with the texts of a finding."""
 
     def __init__(self, observed: str, expected: str) -> None:
         super().__init__(observed)
@@ -31,12 +31,12 @@ def status_is(status: int, wanted: tuple[int, ...] | None) -> bool:
 
 
 def judge_statuses(answer: HttpAnswer, wanted: tuple[int, ...] | None, remedy: Remedy, findings: Findings) -> None:
-    """Find every status of a sample that is not in `wanted`, by default not 2xx, and every sample without an answer."""
+    """Report each status that is not in `wanted`, by default 2xx, and each sample without a response."""
     outcomes = Counter(sample.error if sample.status is None else sample.status for sample in answer.samples)
     for outcome, times in outcomes.items():
         if isinstance(outcome, int) and status_is(outcome, wanted):
             continue
-        text = f"status {outcome}{_location(answer)}" if isinstance(outcome, int) else f"no answer: {outcome}"
+        text = f"status {outcome}{_location(answer)}" if isinstance(outcome, int) else f"no response: {outcome}"
         shows_body = outcome == answer.status and answer.body.strip()
         findings.add(
             observed=f"{text} in {times} of {len(answer.samples)} samples" if len(answer.samples) > 1 else text,
@@ -52,29 +52,29 @@ def _location(answer: HttpAnswer) -> str:
 
 
 def require_complete(expectation: HttpExpectation, answer: HttpAnswer, *, reads_body: bool) -> None:
-    """Raises CouldNotObserve for an answer with too few samples, or with only a part of a body that is judged."""
+    """Raise CouldNotObserve for too few samples, or for a truncated body that is judged."""
     request = expectation.request()
     if len(answer.samples) < request.samples:
-        text = f"time was over after {len(answer.samples)} of {request.samples} samples"
-        advice = "raise `timeout`, or ask for fewer samples"
+        text = f"timeout after {len(answer.samples)} of {request.samples} samples"
+        advice = "raise `timeout`, or reduce `samples`"
         raise CouldNotObserve(request, Problem(kind=ProblemKind.LATE, text=text, advice=advice))
     if answer.truncated and reads_body and expectation.max_body is None:
-        text = f"the body is larger than the {format_bytes(answer.size)} of it that were read"
-        advice = "set `max_body` to how large it may be"
+        text = f"the body is larger than the {format_bytes(answer.size)} that were read"
+        advice = "set `max_body` to its maximum size"
         raise CouldNotObserve(request, Problem(kind=ProblemKind.UNSUPPLIED, text=text, advice=advice))
 
 
 def decode(answer: HttpAnswer) -> Any:
     """The JSON body. Raises UnexpectedBodyError."""
     try:
-        # msgspec refuses NaN, which other decoders accept, and which is neither above nor below any limit.
+        # msgspec rejects NaN, which other decoders accept, and which is neither above nor below any limit.
         return msgspec.json.decode(answer.body.removeprefix("\ufeff"))
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         content_type = answer.headers.get("content-type", "no content type")
         packed = answer.headers.get("content-encoding", "")
-        packing = f", packed as {packed}," if packed not in {"", "identity", "gzip", "x-gzip", "deflate"} else ""
+        packing = f", compressed with {packed}," if packed not in {"", "identity", "gzip", "x-gzip", "deflate"} else ""
         start = f"it begins with {excerpt(answer.body)}" if answer.body.strip() else "it is empty"
-        message = f"the body ({content_type}){packing} is no JSON: {start}"
+        message = f"body ({content_type}){packing} is not JSON: {start}"
         raise UnexpectedBodyError(message, "a JSON body") from error
 
 

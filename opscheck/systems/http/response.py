@@ -1,4 +1,4 @@
-"""Answers of an HTTP API: the expectation of `http.response`."""
+"""Responses of an HTTP API: the expectation of `http.response`."""
 
 import re
 from dataclasses import replace
@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from opscheck.core.addresses import HostName
 from opscheck.core.json_paths import JsonPath
 from opscheck.core.observation import Problem, refutes_answering
 from opscheck.core.operators import Number, OneOperator, Regex, no_boolean
@@ -26,9 +27,9 @@ SAMPLES_FOR_P95 = 20
 
 _CURL_TIMES = "'dns %{time_namelookup}s, tls %{time_appconnect}s, total %{time_total}s\\n'"
 READ_ANSWER = Remedy(
-    "Read the answer and the application's log; if something was deployed just before, roll it back",
-    "curl -sS -i --max-time 10 {{ base_url }}{{ path }}",
-    f"curl -sS -o /dev/null --max-time 10 -w {_CURL_TIMES} {{{{ base_url }}}}{{{{ path }}}}",
+    "Read the response and the application's log; roll back a recent deployment",
+    "curl -sS -i --max-time 10 {{ curl_options }} {{ base_url }}{{ path }}",
+    f"curl -sS -o /dev/null --max-time 10 -w {_CURL_TIMES} {{{{ curl_options }}}} {{{{ base_url }}}}{{{{ path }}}}",
 )
 
 
@@ -44,14 +45,14 @@ Statuses = Annotated[tuple[Status, ...], BeforeValidator(_one_or_several, json_s
 
 
 class TextExpectation(OneOperator):
-    """What a text must be. A plain text in its place must be equal to it."""
+    """A rule for a text. A plain text instead means `equals`."""
 
     equals: str | None = None
-    """The whole text."""
+    """The complete text."""
     contains: str | None = None
     """A part of the text."""
     matches: Regex | None = None
-    """A regular expression that is found somewhere in the text."""
+    """A regular expression that matches somewhere in the text."""
 
 
 def _as_rule(value: object) -> object:
@@ -62,32 +63,32 @@ TextRule = Annotated[TextExpectation, BeforeValidator(_as_rule, json_schema_inpu
 
 
 class JsonExpectation(OneOperator):
-    """What must stand at one place of a JSON body. Types count: "12" is not 12, and true is not 1."""
+    """A rule for one value of a JSON body. Types count: "12" is not 12, and true is not 1."""
 
     places: ClassVar[frozenset[str]] = frozenset({"path"})
 
     path: JsonPath
-    """JMESPath of the value. A path that leads nowhere, or to null, is a violation."""
+    """JMESPath of the value. A missing value or null is a violation."""
     equals: Any = None
     """The value itself: a text, number, boolean, list or mapping."""
     not_equals: Any = None
-    """A value that it may not have."""
+    """A forbidden value."""
     one_of: tuple[Any, ...] | None = None
-    """Values of which it must have one."""
+    """The allowed values."""
     at_least: Number | None = None
-    """The smallest number it may be."""
+    """Minimum number."""
     at_most: Number | None = None
-    """The largest number it may be."""
+    """Maximum number."""
     contains: Any = None
     """A part of the text, or an item of the list."""
     matches: Regex | None = None
-    """A regular expression that is found somewhere in the text."""
+    """A regular expression that matches somewhere in the text."""
     exists: bool | None = None
-    """True: something other than null stands there. False: nothing does."""
+    """True: there is a value other than null. False: there is none."""
 
 
 class LatencyOf(StrEnum):
-    """Which of several samples is held to the latency limit."""
+    """The sample that is compared with the latency limit."""
 
     FIRST = "first"
     """The first one, which usually opens the connection."""
@@ -103,42 +104,42 @@ class HttpResponse(HttpExpectation, check="http.response"):
     """
     The API answers with the expected status, headers and body, within the latency limit.
 
-    It is the first answer that is judged; redirects are followed only when that is asked for.
+    The first response is judged. Redirects are followed only with `follow_redirects`.
     """
 
     needs_severity = True
     remedies = (READ_ANSWER,)
     no_answer_remedies = (READ_ANSWER,)
-    fact_names: ClassVar = {"status": "the status of the answer"}
+    fact_names: ClassVar = {"status": "the status of the response"}
 
     method: Literal["GET", "HEAD"] = "GET"
     """GET or HEAD; opscheck only reads."""
     status: Statuses | None = None
-    """The status, or several that are all right; any 2xx by default."""
+    """The allowed status or statuses; any 2xx by default."""
     headers: dict[str, TextRule] = Field(default={})
-    """Headers of the answer by name, each a text it must equal or {contains: …} or {matches: …}; secrets are masked."""
+    """Expected response headers by name: a text, or {contains: …} or {matches: …}. Secrets are masked."""
     json_values: tuple[JsonExpectation, ...] = Field(default=(), alias="json")
-    """What must stand in a JSON body: a path each, with one operator and its value."""
+    """Rules for values of a JSON body: each has a path, one operator and its value."""
     body: TextRule | None = None
-    """What the body must be as text: {contains: …} or {matches: …}; a plain text must equal all of it."""
+    """Expected body as text: {contains: …} or {matches: …}; a plain text must equal the complete body."""
     samples: PositiveCount = Field(default=1, le=100)
-    """How many times the request is made, one after the other; each must have the right status."""
+    """Number of requests, one after the other; each must have an allowed status."""
     latency: Graded[Duration] | None = None
-    """How long the answer may take, from opening the connection to the last byte of the body."""
+    """Maximum latency, from opening the connection to the last byte of the body."""
     latency_of: LatencyOf = LatencyOf.MEDIAN
-    """Which of the samples must be as fast as that. A sample without an answer counts as endless."""
+    """The sample that is compared with `latency`. A sample without a response counts as infinite."""
     follow_redirects: bool = False
-    """True to judge what redirects lead to. The target's headers are sent to its own origin only."""
-    final_host: str | None = None
-    """The host that must have answered in the end, when redirects are followed."""
+    """True to follow redirects. The target's headers are sent to its own origin only."""
+    final_host: Annotated[str, HostName] | None = None
+    """The expected host after redirects."""
 
     def request(self) -> HttpRequest:
-        """The request whose answer it is judged by."""
+        """The query that it is judged by."""
         request = super().request()
         return replace(request, method=self.method, follow_redirects=self.follow_redirects, samples=self.samples)
 
     def no_answer(self, problem: Problem) -> Severity | None:
-        """No connection, or something that is no HTTP, proves it; silence does once it exceeds a latency limit."""
+        """`severity` for no connection or no HTTP, and for no response within the latency limit."""
         return self.severity if refutes_answering(problem, self.latency) else None
 
     @field_validator("latency_of")
@@ -147,7 +148,7 @@ class HttpResponse(HttpExpectation, check="http.response"):
         if value is LatencyOf.P95 and info.data.get("samples", SAMPLES_FOR_P95) < SAMPLES_FOR_P95:
             raise PydanticCustomError(
                 "too_few_samples",
-                "first, median or max; p95 needs `samples: {least}` or more, for of fewer it is the maximum",
+                "first, median or max; p95 needs `samples: {least}` or more: of fewer it is the maximum",
                 {"least": SAMPLES_FOR_P95},
             )
         return value
@@ -156,9 +157,9 @@ class HttpResponse(HttpExpectation, check="http.response"):
     @classmethod
     def _host_alone(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and not info.data.get("follow_redirects", True):
-            raise PydanticCustomError("final_host", "`follow_redirects: true` beside final_host")
+            raise PydanticCustomError("final_host", "`follow_redirects: true` with final_host")
         if value is not None and re.search(r"[/:@\s]", value):
-            raise PydanticCustomError("final_host", "a host name alone, such as api.example.com")
+            raise PydanticCustomError("final_host", "a host name only, such as api.example.com")
         return value and value.lower()
 
     @model_validator(mode="after")
@@ -166,8 +167,8 @@ class HttpResponse(HttpExpectation, check="http.response"):
         if self.follow_redirects and not (self.final_host or self.json_values or self.body or self.headers):
             raise PydanticCustomError(
                 "redirects_unjudged",
-                "`final_host`, `json`, `body` or `headers` beside follow_redirects: a login page answers 200 too",
+                "`final_host`, `json`, `body` or `headers` with follow_redirects: a login page has status 200 too",
             )
         if self.method == "HEAD" and (self.json_values or self.body or self.max_body):
-            raise PydanticCustomError("head_body", "`method: GET` beside json, body or max_body: HEAD has no body")
+            raise PydanticCustomError("head_body", "`method: GET` with json, body or max_body: HEAD has no body")
         return self

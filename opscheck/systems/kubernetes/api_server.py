@@ -31,7 +31,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     """The name of the context; empty in a pod."""
     namespace: str = "default"
-    """The namespace that kubectl uses where none is named."""
+    """The namespace that kubectl uses by default."""
 
 
 @dataclass(frozen=True)

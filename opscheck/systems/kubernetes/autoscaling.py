@@ -52,7 +52,7 @@ HIGHER_MAXIMUM = kubectl(
 )
 METRICS = kubectl(
     "Restore the metrics that it scales by",
-    "get apiservices.apiregistration.k8s.io | grep metrics  # the metrics APIs that {{ autoscaler }} needs",
+    "get apiservices.apiregistration.k8s.io | grep -e NAME -e metrics  # APIs that {{ autoscaler }} needs",
     "top pods  # {{ autoscaler }} reads CPU and memory here, and needs requests on every container",
 )
 SAME_TARGET = kubectl(

@@ -26,6 +26,7 @@ from opscheck.systems.kubernetes.batch import CronJob, ListCronJobs
 from opscheck.systems.kubernetes.certificates import ListCertificates
 from opscheck.systems.kubernetes.disruption import ListDisruptionBudgets
 from opscheck.systems.kubernetes.endpoints import Network
+from opscheck.systems.kubernetes.ingress_hosts import hosts_of, patterns_of, propose
 from opscheck.systems.kubernetes.ingresses import ListIngresses
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import KubernetesObject
@@ -75,24 +76,26 @@ class Place:
     def proposed(self) -> ProposedTarget:
         """The target for the policy."""
         named = {"context": self.target.context} if self.target.context else {}
-        where = f" (context {self.context.name})" if self.context.name else ""
+        where = f"the context {self.context.name}" if self.context.name else "the cluster of this pod"
         return ProposedTarget(
             id=self.target.name,
             fields={"kind": "kubernetes", **named, "namespace": self.target.namespace},
-            seen=f"Namespace {self.target.namespace} of {self.context.server}{where}.",
+            seen=f"Namespace {self.target.namespace} of {where}.",
         )
 
 
 def discover(given: DiscoveryInput, look: Look) -> Discovery:
     """Propose expectations of the kinds of objects that the chosen namespace has."""
     if given.cluster is None:
-        return Discovery()
+        unasked = ("kubernetes: KUBECONFIG is set, but no namespace was chosen; add --namespace NAME",)
+        return Discovery(not_seen=unasked if given.environment.get("KUBECONFIG") else ())
     try:
         place = find_place(given.cluster, look)
     except CouldNotObserve as error:
         return Discovery(not_seen=(not_read("kubernetes", "the cluster", error),))
     queries = [one(place.target.name, place.target.namespace) for one in _LISTS]
-    return _proposed(_Namespace(place, look(place.target, queries)))
+    namespace = _Namespace(place, look(place.target, queries))
+    return Discovery.together([_proposed(namespace), _of_hosts(namespace, look, given)])
 
 
 def find_place(cluster: Cluster, look: Look) -> Place:
@@ -170,6 +173,17 @@ def _proposed(namespace: _Namespace) -> Discovery:
         proposals=tuple(proposals),
         not_seen=tuple(dict.fromkeys(not_seen)),
     )
+
+
+def _of_hosts(namespace: _Namespace, look: Look, given: DiscoveryInput) -> Discovery:
+    try:
+        ingresses = namespace.there(ListIngresses)
+    except CouldNotObserve:
+        return Discovery()  # reported with the ingresses
+    name, of_namespace = namespace.place.target.name, namespace.place.target.namespace
+    patterns = tuple(f"{name}: host {one} of an ingress not proposed: name a host" for one in patterns_of(ingresses))
+    found = propose(hosts_of(ingresses), of_namespace, look, given)
+    return Discovery.together([found, Discovery(not_seen=patterns)])
 
 
 def _workloads(namespace: _Namespace) -> Iterator[Proposal]:

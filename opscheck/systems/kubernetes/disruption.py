@@ -50,7 +50,7 @@ UNHEALTHY = kubectl(
     "Restore its pods; until then every drain of their nodes waits", "get pods -l {{ pod_selector }} -o wide"
 )
 SELECTED = kubectl("Correct its selector, or create the pods that it selects", "get pods -l {{ pod_selector }} -o wide")
-ROLLOUT = kubectl("Check whether a rollout is in progress", "rollout status {{ workload }} --timeout=10s")
+ROLLOUT = kubectl("Check whether a rollout is in progress", "rollout status {{ workload }} --watch=false")
 ONE_MORE = kubectl("Run one more replica", "scale {{ workload }} --replicas={{ one_more }}  # then one can be evicted")
 MISSING = missing_remedy("pdb")
 

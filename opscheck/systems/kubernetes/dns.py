@@ -37,7 +37,7 @@ NOT_RESOLVED = Remedy("Repeat the query on that host, and correct the name", _RE
 SERVICE_NOT_RESOLVED = Remedy(
     "Repeat the query on that host, and check that the service exists and has ready endpoints",
     _RESOLVE,
-    f"{_OF_SERVICE} get service {{{{ service }}}}",
+    f"{_OF_SERVICE} get services  # look for {{{{ service }}}}",
     f"{_OF_SERVICE} get endpointslices -l kubernetes.io/service-name={{{{ service }}}}",
 )
 OTHER_ADDRESSES = Remedy(

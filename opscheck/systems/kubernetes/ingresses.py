@@ -124,7 +124,9 @@ NOT_SERVED = kubectl(
     "describe service {{ service }}",
 )
 SECRET_NOT_FOUND = kubectl(
-    "Create the secret, or find out why the certificate is not issued", _DESCRIBE, "get secret {{ secret }}"
+    "Create the secret, or find out why the certificate is not issued",
+    _DESCRIBE,
+    "get secrets  # look for {{ secret }}",
 )
 CLASS_NOT_FOUND = kubectl(
     "Name an existing class in the ingress, or make one the default",

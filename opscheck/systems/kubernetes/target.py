@@ -1,7 +1,9 @@
 """Kubernetes targets."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
+from opscheck.core.addresses import FilePath, url_with
 from opscheck.core.remedy import Fact
 from opscheck.core.target import Target
 
@@ -13,9 +15,11 @@ class KubernetesTarget(Target, kind="kubernetes"):
     """The namespace of expectations that name none."""
     context: str | None = None
     """The kubeconfig context; the current one by default."""
-    server: str | None = None
+    server: (
+        Annotated[str, url_with("https", "http", example="https://prod:6443", also=lambda url: "://" not in url)] | None
+    ) = None
     """The required API server of that context, such as https://prod.example.com:6443; any other is refused."""
-    kubeconfig: str | None = None
+    kubeconfig: Annotated[str, FilePath] | None = None
     """The kubeconfig file; $KUBECONFIG or ~/.kube/config by default, else the pod's service account."""
 
     @property

@@ -17,4 +17,5 @@ SYSTEM = System(
         "pgbouncer.pools": "opscheck.systems.pgbouncer.pools:PgbouncerPools",
     },
     checks=bundled("checks") / "pgbouncer",
+    discover="opscheck.systems.pgbouncer.discovery:discover",
 )

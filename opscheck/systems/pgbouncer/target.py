@@ -1,15 +1,16 @@
 """PgBouncer targets."""
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from opscheck.core.target import Target, without_credentials
 from opscheck.core.units import PositiveCount
+from opscheck.systems.postgres.target import Dsn
 
 
 class PgbouncerTarget(Target, kind="pgbouncer"):
     """The console of a PgBouncer. A run opens one connection."""
 
-    dsn: SecretStr
+    dsn: Dsn
     """A libpq connection string or URL for the database `pgbouncer`, as one of its `stats_users`."""
     concurrency: PositiveCount = Field(default=1, le=1)
     """Always one query at a time."""

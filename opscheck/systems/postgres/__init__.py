@@ -28,4 +28,5 @@ SYSTEM = System(
         "postgres.vacuum": "opscheck.systems.postgres.vacuum:PostgresVacuum",
     },
     checks=bundled("checks") / "postgres",
+    discover="opscheck.systems.postgres.discovery:discover",
 )

@@ -68,7 +68,7 @@ class ReadArchiver(ServerQuery[Archiving], name="postgres.archiver"):
 SHOW_ARCHIVER = Remedy(
     "Show the archiver's last successes and failures",
     'psql {{ dsn }} -xc "select last_archived_wal, last_archived_time, last_failed_wal, last_failed_time, '
-    'failed_count, pg_current_logfile() as log from pg_stat_archiver"',
+    'failed_count from pg_stat_archiver"',
 )
 # `psql -c` does not replace variables; psql replaces them in its standard input.
 SHOW_FAILED = Remedy(

@@ -29,7 +29,7 @@ class DatabaseQuery(ServerQuery[A]):
     """A query that runs in one database: about its tables, indexes or sequences."""
 
     database: str | None = None
-    """The database; None is the database of the target's dsn."""
+    """The database; None means the database of the target's dsn."""
 
     def permissions(self) -> tuple[Permission, ...]:
         """The roles of `needs`, and CONNECT where another database is named."""
@@ -67,7 +67,7 @@ class InDatabases(InServer):
         return tuple(filter(is_pattern, self.databases or ()))
 
     def in_database(self, database: str | None) -> Iterable[DatabaseQuery[Any]]:  # noqa: ARG002 - subclasses read it
-        """Its queries in one database; None is the database of the dsn."""
+        """Its queries in one database; None means the database of the dsn."""
         return ()
 
     def queries(self) -> Iterable[Query[Any]]:

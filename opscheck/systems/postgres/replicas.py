@@ -18,7 +18,7 @@ _NO_STREAM = frozenset({"backup", "startup"})
 _SYNCHRONOUS = frozenset({"sync", "quorum"})
 
 Names: TypeAlias = tuple[str, ...] | None
-"""The expected replicas, by names or patterns; None is all connected ones."""
+"""The expected replicas, by names or patterns; None means all connected ones."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def identifier(name: str) -> str:
 
 
 def database_in_words(name: str | None) -> str:
-    """`database shop`; None is the database of the dsn."""
+    """`database shop`; None means the database of the dsn."""
     return f"database {name}" if name else "the database of the dsn"
 
 
@@ -57,7 +57,7 @@ class SequenceGrant(Permission):
     """The right to read every sequence of a database."""
 
     database: str | None
-    """Its name, or a pattern with `*` and `?`; None is the database of the dsn."""
+    """Its name, or a pattern with `*` and `?`; None means the database of the dsn."""
 
     def text(self) -> str:
         where = database_in_words(self.database)
@@ -69,7 +69,7 @@ class OwnTables(Permission):
     """The right to read the tables of a custom SELECT."""
 
     database: str | None
-    """Its database, or a pattern with `*` and `?`; None is the database of the dsn."""
+    """Its database, or a pattern with `*` and `?`; None means the database of the dsn."""
 
     def text(self) -> str:
         return f"GRANT SELECT on the tables of its sql, in {database_in_words(self.database)}"

@@ -49,7 +49,7 @@ class ReadSizes(ServerQuery[Sizes], name="postgres.sizes", remembered=True):
     """The sizes of databases. The server reads the size of each of their files."""
 
     databases: tuple[str, ...] | None = ()
-    """Their names; empty is the database of the dsn, and None is all databases."""
+    """Their names; empty is the database of the dsn, and None means all databases."""
 
     def permissions(self) -> tuple[Permission, ...]:
         """CONNECT is enough to read the size of a database; all sizes need pg_read_all_stats."""

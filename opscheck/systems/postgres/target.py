@@ -1,15 +1,35 @@
 """PostgreSQL targets."""
 
+import re
+from typing import Annotated
+
 from pydantic import Field, SecretStr
 
+from opscheck.core.addresses import url_with
 from opscheck.core.target import Target, without_credentials
 from opscheck.core.units import PositiveCount
+
+_LIBPQ_WORD = re.compile(r"\s*\w+\s*=")
+SCHEMES = ("postgresql", "postgres")
+
+
+def _is_connection_string(text: str) -> bool:
+    return _LIBPQ_WORD.match(text) is not None
+
+
+Dsn = Annotated[
+    SecretStr,
+    url_with(*SCHEMES, example="postgresql://user@db.example.com/shop", also=_is_connection_string),
+]
+"""A URL, or words of libpq such as `host=db.example.com dbname=shop`."""
 
 
 class PostgresTarget(Target, kind="postgres"):
     """A PostgreSQL server. A run opens one connection, and one more per database that is checked."""
 
-    dsn: SecretStr
+    url_schemes = SCHEMES
+
+    dsn: Dsn
     """A libpq connection string or URL."""
     concurrency: PositiveCount = Field(default=2, le=4)
     """

@@ -1,4 +1,4 @@
-"""Prometheus, and what answers the same query API."""
+"""Prometheus and servers with the same query API."""
 
 from opscheck.core.system import Kind, System
 

@@ -1,4 +1,4 @@
-"""Queries Prometheus and compatible servers. An incomplete answer is a problem: so are warnings and old results."""
+"""Queries Prometheus and compatible servers. Partial results, warnings and old results are errors."""
 
 from datetime import UTC, datetime, timedelta
 from math import isfinite
@@ -18,17 +18,17 @@ from opscheck.systems.prometheus.query import PrometheusQuery, PrometheusSample,
 from opscheck.systems.prometheus.target import PrometheusTarget
 
 MOST_BYTES = 32 * 2**20
-"""Maximum size of an answer; a series has about 300 bytes."""
+"""Maximum size of a response; a series has about 300 bytes."""
 OLD = timedelta(minutes=5)
-"""Maximum age of an answer; an older one comes from a cache, or from a wrong clock."""
+"""Maximum age of a response; an older one comes from a cache, or from a wrong clock."""
 
 _PATH = "/api/v1/query"
 _OK = 200
 _REFUSALS = {401, 403, 407}
 _LONGEST = 300
-_SERVER_SHARE = 0.9  # of the time limit: Prometheus gives up first, and reports it
-_NOT_IT = "is base_url what stands before /api/v1/query, with the path prefix where there is one?"
-_SIGN_IN = "does a proxy ask to sign in? Send it credentials in the target's headers"
+_SERVER_SHARE = 0.9  # of the time limit: Prometheus times out first, and reports it
+_NOT_IT = "set base_url to the part before /api/v1/query, including a path prefix"
+_SIGN_IN = "if a proxy requires a login, add credentials to the target's headers"
 
 
 def open_session(target: PrometheusTarget, timeout_s: float) -> "PrometheusSession":
@@ -43,12 +43,12 @@ class PrometheusSession:
         self._http = session
 
     def ask(self, query: Query[Any], timeout_s: float) -> PrometheusVector | HttpAnswer:
-        """Evaluate the expression, or make a plain request. Raises ProbeError."""
+        """Evaluate the expression, or send a plain request. Raises ProbeError."""
         if isinstance(query, HttpRequest):
             return self._http.ask(query, timeout_s)
         if not isinstance(query, PrometheusQuery):
-            raise ProbeError(ProblemKind.UNSUPPORTED, f"a Prometheus cannot be asked {query.text()}")
-        # In seconds: as a duration, `4.5s` is refused.
+            raise ProbeError(ProblemKind.UNSUPPORTED, f"the Prometheus probe does not answer {query.name}")
+        # In seconds: Prometheus rejects the duration `4.5s`.
         parameters = urlencode({"query": query.expression, "timeout": f"{timeout_s * _SERVER_SHARE:.3f}"})
         request = HttpRequest(query.target, path=f"{_PATH}?{parameters}", max_body=MOST_BYTES)
         try:
@@ -87,7 +87,7 @@ _decode_series = msgspec.json.Decoder(tuple[_Series, ...]).decode
 
 
 def _vector(reply: HttpAnswer, now: datetime) -> PrometheusVector:
-    """The series of a complete and fresh answer. Raises ProbeError for any other."""
+    """The series of a complete and current response. Raises ProbeError for any other."""
     url = reply.url.partition("?")[0]
     answer = _read(reply, url)
     if answer.status != "success":
@@ -95,28 +95,28 @@ def _vector(reply: HttpAnswer, now: datetime) -> PrometheusVector:
     if answer.data is None:
         raise _not_prometheus(reply, url)
     if answer.warnings or answer.is_partial:
-        said = "; ".join(answer.warnings or ()) or "it says that its result is partial"
+        said = "; ".join(answer.warnings or ()) or "isPartial is true"
         raise ProbeError(
             ProblemKind.UNREADABLE,
-            f"{url} answered in part only: {_short(said)}",
-            "see which of its stores or replicas does not answer",
+            f"{url} returned a partial result: {_short(said)}",
+            "find the store or replica that does not respond",
         )
     if answer.data.kind != "vector":
-        raise ProbeError(ProblemKind.UNREADABLE, f"{url} answered with a {answer.data.kind} and not with a vector")
+        raise ProbeError(ProblemKind.UNREADABLE, f"{url} returned a {answer.data.kind}, not a vector")
     try:
         series = _decode_series(answer.data.result)
         samples = tuple(_sample(one) for one in series)
     except (msgspec.MsgspecError, ValueError) as error:
-        raise ProbeError(ProblemKind.UNREADABLE, f"{url} answered series that cannot be read: {error}") from error
+        raise ProbeError(ProblemKind.UNREADABLE, f"{url} returned series that cannot be parsed: {error}") from error
     _reject_old(series, now, url)
     return PrometheusVector(samples=samples)
 
 
 def _read(reply: HttpAnswer, url: str) -> _Answer:
-    """The body, whatever the status. Raises ProbeError where Prometheus did not write it."""
+    """The parsed body, for any status. Raises ProbeError where Prometheus did not write it."""
     if reply.truncated:
-        text = f"{url} answered more than {MOST_BYTES // 2**20} MiB"
-        raise ProbeError(ProblemKind.UNREADABLE, text, "look at fewer namespaces at a time")
+        text = f"{url} returned more than {MOST_BYTES // 2**20} MiB"
+        raise ProbeError(ProblemKind.UNREADABLE, text, "select fewer namespaces per expectation")
     if reply.status in _REFUSALS:
         raise _not_prometheus(reply, url)
     try:
@@ -130,37 +130,37 @@ def _read(reply: HttpAnswer, url: str) -> _Answer:
 
 def _own_error(answer: _Answer, url: str) -> ProbeError:
     """An error that Prometheus itself reports."""
-    text = f"{url} failed ({answer.error_type or answer.status}): {_short(answer.error) or 'nothing more'}"
+    text = f"{url} failed ({answer.error_type or answer.status}): {_short(answer.error) or 'no message'}"
     match answer.error_type:
         case "timeout":
-            return ProbeError(ProblemKind.LATE, text, "raise `timeout`, or see what keeps Prometheus busy")
+            return ProbeError(ProblemKind.LATE, text, "raise `timeout`, or reduce the load of Prometheus")
         case "canceled" | "unavailable" | "internal":
-            return ProbeError(ProblemKind.UNREADABLE, text, "see the log of Prometheus, and its load")
+            return ProbeError(ProblemKind.UNREADABLE, text, "check the log and the load of Prometheus")
         case "bad_data" | "execution":
-            return ProbeError(ProblemKind.UNSUPPORTED, text, "is it too old, or is something else at that address?")
-    return ProbeError(ProblemKind.UNREADABLE, text, "see the log of Prometheus")
+            return ProbeError(ProblemKind.UNSUPPORTED, text, "check its version, and that the address is right")
+    return ProbeError(ProblemKind.UNREADABLE, text, "check the log of Prometheus")
 
 
 def _not_prometheus(reply: HttpAnswer, url: str) -> ProbeError:
-    """An answer that is not from Prometheus: of a proxy, a sign-in page, another server."""
+    """The error for a response that is not from Prometheus: of a proxy, a login page, another server."""
     said = _words(reply)
     if reply.status in {401, 407}:
-        text = f"{url} does not know the client ({reply.status}): {said}"
-        advice = "give the target the credentials: headers: {Authorization: ...}, or user and password in base_url"
+        text = f"{url} requires authentication ({reply.status}): {said}"
+        advice = "add credentials to the target: headers: {Authorization: ...}, or user and password in base_url"
         return ProbeError(ProblemKind.DENIED, text, advice, target_down=True)
     if reply.status == 403:  # noqa: PLR2004 - forbidden
-        text = f"{url} does not let this client ask (403): {said}"
-        return ProbeError(ProblemKind.DENIED, text, "let the credentials in the target's headers query it")
+        text = f"{url} denies access to this client (403): {said}"
+        return ProbeError(ProblemKind.DENIED, text, "grant query access to the credentials in the target's headers")
     if reply.status == 404:  # noqa: PLR2004 - not found
-        return ProbeError(ProblemKind.UNREADABLE, f"there is no {url} (404): {said}", _NOT_IT)
+        return ProbeError(ProblemKind.UNREADABLE, f"{url} not found (404): {said}", _NOT_IT)
     if 300 <= reply.status < 400:  # noqa: PLR2004 - the redirects
         to = reply.headers.get("location", "nowhere").partition("?")[0]
         return ProbeError(ProblemKind.UNREADABLE, f"{url} redirects to {to}", _SIGN_IN)
-    if reply.status >= 500:  # noqa: PLR2004 - it, or what stands before it, fails
-        text = f"{url} answered {reply.status}: {said}"
-        return ProbeError(ProblemKind.UNREADABLE, text, "is Prometheus down, or still replaying its log?")
+    if reply.status >= 500:  # noqa: PLR2004 - errors of Prometheus or its proxy
+        text = f"{url} responded {reply.status}: {said}"
+        return ProbeError(ProblemKind.UNREADABLE, text, "is Prometheus down, or still replaying its WAL?")
     advice = _SIGN_IN if said == _HTML else _NOT_IT
-    return ProbeError(ProblemKind.UNREADABLE, f"{url} answered {reply.status} with {said}", advice)
+    return ProbeError(ProblemKind.UNREADABLE, f"{url} responded {reply.status} with {said}", advice)
 
 
 _HTML = "an HTML page"
@@ -178,14 +178,14 @@ def _short(text: str) -> str:
 
 def _reject_old(series: tuple[_Series, ...], now: datetime, url: str) -> None:
     for one in series:
-        # Both ways: an answer from the future is as wrong.
+        # In both directions: a result from the future is wrong too.
         age = now.timestamp() - one.value[0]
         if abs(age) > OLD.total_seconds():
-            when = f"{format_duration(abs(age))} {'ago' if age > 0 else 'ahead'}"
+            when = f"{format_duration(abs(age))} {'ago' if age > 0 else 'in the future'}"
             raise ProbeError(
                 ProblemKind.UNREADABLE,
-                f"{url} answered for another time: {when}",
-                "does a cache stand before it? Else compare its clock with the one of this machine",
+                f"{url} returned a result from {when}",
+                "bypass a cache in front of it, or compare its clock with the clock of this machine",
             )
 
 
@@ -195,6 +195,6 @@ def _sample(one: _Series) -> PrometheusSample:
 
 
 def _without_expression(error: ProbeError, parameters: str) -> ProbeError:
-    """The same problem without the long expression."""
+    """The same error without the long expression."""
     error.problem = msgspec.structs.replace(error.problem, text=error.problem.text.replace(f"?{parameters}", ""))
     return error

@@ -9,7 +9,7 @@ from opscheck.core.query import Query
 
 
 class PrometheusSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One series of the answer."""
+    """One series of the result."""
 
     labels: dict[str, str] = {}
     value: float | None = None
@@ -34,7 +34,7 @@ class PrometheusQuery(Query[PrometheusVector], name="prometheus.query"):
     expression: str
 
     def text(self) -> str:
-        """The query as a person would write it."""
+        """The query, for people."""
         return f"evaluate {self.expression}"
 
 

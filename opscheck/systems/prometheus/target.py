@@ -1,16 +1,16 @@
-"""Prometheus targets, and what answers the same query API."""
+"""Targets with the query API of Prometheus."""
 
-from pydantic import SecretStr
-
-from opscheck.systems.http.target import HttpTarget
+from opscheck.systems.http.target import BaseUrl, HttpTarget
 
 
 class PrometheusTarget(HttpTarget, kind="prometheus"):
     """
-    A Prometheus, or what answers its query API: Thanos, Mimir, VictoriaMetrics.
+    A Prometheus, or a server with its query API: Thanos, Mimir, VictoriaMetrics.
 
-    It is an HTTP API too, so that what is expected of one can be expected of it: `/-/healthy`, a latency.
+    It is an HTTP API too, so `http.response` and `http.value` apply to it.
     """
 
-    base_url: SecretStr
-    """Where /api/v1/query is below, such as https://prometheus.example.com; with its path prefix, where it has one."""
+    url_schemes = ()
+
+    base_url: BaseUrl
+    """The URL before /api/v1/query, including a path prefix: https://prometheus.example.com."""

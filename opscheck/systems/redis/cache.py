@@ -1,4 +1,4 @@
-"""redis.cache: lookups find their keys, and commands are fast."""
+"""redis.cache: the hit ratio and the slow log."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from pydantic_core import PydanticCustomError
 from opscheck.core.field_types import only, values
 from opscheck.core.intervals import OverInterval
 from opscheck.core.query import Query
-from opscheck.core.remedy import Former, Remedy
+from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Duration, Graded, GradedMinimum, Percentage, PositiveCount, Timeout
 from opscheck.systems.redis.info import OfInfo
-from opscheck.systems.redis.servers import RedisQuery, Replies
+from opscheck.systems.redis.servers import PASSWORD, SERVER_FACTS, RedisQuery, Replies, redis_cli
 
 LONGEST_LOG = 128
-"""The number of entries that are read; by default a server keeps no more."""
+"""Maximum number of slow log entries read; by default a server keeps no more."""
 SLOWER_THAN = "slowlog-log-slower-than"
-"""The setting that says what the slow log is kept of."""
+"""The setting with the threshold of the slow log."""
 
 
 class SlowCommand(msgspec.Struct, frozen=True, kw_only=True):
-    """A command that took long."""
+    """An entry of the slow log."""
 
     at: int
-    """When it ran: the server's clock, in seconds since 1970."""
+    """Its time by the server's clock, in seconds since 1970."""
     microseconds: int
     command: str
-    """Its name alone: arguments hold keys, values and passwords."""
+    """Its name only: arguments contain keys, values and passwords."""
 
 
 class SlowLog(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,53 +40,53 @@ class SlowLog(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class RedisSlowLog(RedisQuery[Replies[SlowLog]], name="redis.slowlog"):
-    """SLOWLOG GET, of which the names of commands are kept."""
+    """SLOWLOG GET; only the names of commands are kept."""
 
     command = "slowlog|get"
 
     def text(self) -> str:
-        """As typed to the server."""
+        """The command as it is typed into redis-cli."""
         return f"{super().text()} {LONGEST_LOG}"
 
 
 class SlowerThan(msgspec.Struct, frozen=True, kw_only=True):
-    """From how many microseconds on a command is written to the slow log; negative when none is."""
+    """The threshold of the slow log in microseconds; negative when the log is off."""
 
     microseconds: int
 
 
 @dataclass(frozen=True)
 class RedisSlowerThan(RedisQuery[Replies[SlowerThan]], name="redis.slower-than"):
-    """Whether the slow log is kept at all, and of what. The command shows every other setting too."""
+    """The threshold of the slow log. CONFIG GET can read every other setting too."""
 
     command = "config|get"
 
     def text(self) -> str:
-        """As typed to the server."""
+        """The command as it is typed into redis-cli."""
         return f"{super().text()} {SLOWER_THAN}"
 
 
-MISSED = Remedy(
-    "See which keys are looked up in vain, and whether they expire or are evicted too soon",
-    "redis-cli -u {{ server }} info stats | grep -E '^(keyspace_(hits|misses)|evicted_keys|expired_keys)'",
-    "redis-cli -u {{ server }} info keyspace  # how many keys there are, and how long they live",
+MISSED = redis_cli(
+    "Find out which lookups miss, and whether keys expire or are evicted too early",
+    "info stats | grep -E '^(keyspace_(hits|misses)|evicted_keys|expired_keys)'",
+    "info keyspace  # number of keys, and their average TTL",
 )
-SLOW = Remedy(
-    "Replace the commands that read whole collections",
-    "redis-cli -u {{ server }} slowlog get 10  # shows arguments: keys, values, perhaps passwords",
-    "redis-cli -u {{ server }} command info {{ slowest }}",
-    "redis-cli -u {{ server }} --bigkeys  # reads every key, in small steps",
+SLOW = redis_cli(
+    "Replace commands that read whole collections, such as KEYS",
+    "slowlog get 10  # prints arguments: keys, values, perhaps passwords",
+    "command info {{ slowest }}",
+    "--bigkeys  # scans every key, in small steps",
 )
-UNLOGGED = Remedy(
-    "Have the slow log hold every command that takes too long",
-    "redis-cli -u {{ server }} config set slowlog-log-slower-than {{ threshold }}",
+UNLOGGED = redis_cli(
+    "Set the slow log's threshold to the limit of the policy",
+    "config set slowlog-log-slower-than {{ threshold }}",
 )
 
 _ALL = 100.0
 _WITHIN_THE_LOG = only(
     lambda limit: max(values(limit)) < LONGEST_LOG,
     "limit_unreachable",
-    f"fewer than {LONGEST_LOG}: no more entries of the slow log are read",
+    f"fewer than {LONGEST_LOG}, the maximum number of slow log entries read",
 )
 _BETWEEN = only(
     lambda limit: all(0 < value <= _ALL for value in values(limit)),
@@ -99,16 +99,16 @@ class RedisCache(OverInterval, OfInfo, check="redis.cache"):
     """
     The hit ratio and the slow log are within their limits.
 
-    The share of lookups that find their key is taken over the interval, and only where there were enough: counted from
-    the start it hides what happens now. Slow commands are those in the slow log; their arguments are never read out.
+    The hit ratio covers the lookups of the interval, and is judged only when there were enough of them. A ratio since
+    the server's start would hide a recent drop. Slow commands are entries of the slow log; arguments are never kept.
     """
 
     any_limit_of = ("hits", "slow_commands", "slower_than")
-    remedies = (MISSED, SLOW, UNLOGGED)
+    remedies = (PASSWORD, MISSED, SLOW, UNLOGGED)
     fact_names: ClassVar = {
-        "server": "the server's URL without credentials",
-        "slowest": "the name of the command that took longest",
-        "threshold": "how many microseconds a command may take before the log must hold it",
+        **SERVER_FACTS,
+        "slowest": "the name of the slowest command",
+        "threshold": "the threshold of the slow log that the policy expects, in microseconds",
     }
     former_fact_names: ClassVar = {
         "missing": Former("server", MISSED),
@@ -117,19 +117,19 @@ class RedisCache(OverInterval, OfInfo, check="redis.cache"):
     }
 
     hits: Annotated[GradedMinimum[Percentage], _BETWEEN] | None = None
-    """How many of the lookups must find their key, in percent, over the interval."""
+    """Minimum hit ratio: percentage of lookups that find their key, over the interval."""
     lookups: PositiveCount = 1000
-    """Over fewer lookups `hits` is not judged; they are measured all the same."""
+    """Minimum number of lookups for `hits` to be judged; fewer are only measured."""
     slow_commands: Annotated[Graded[Count], _WITHIN_THE_LOG] | None = None
-    """How many commands of the last `within` may stand in the slow log."""
+    """Maximum number of slow log entries in the last `within`."""
     within: Timeout = Duration(300)
-    """How far back slow commands count."""
+    """Length of the time in which slow commands count."""
     slower_than: Duration | None = None
     """
-    What the slow log must hold: every command that takes longer than this.
+    Maximum threshold of the slow log: it must record every command that takes longer than this.
 
-    A log that is off, or kept of slower commands only, is then found; without this it looks like a fast server. Asks
-    CONFIG GET, a right that shows every setting, passwords among them.
+    Finds a log that is off or has a higher threshold; otherwise the server would look fast. Needs the permission for
+    CONFIG GET, which can read every setting, including passwords.
     """
 
     @property
@@ -143,7 +143,7 @@ class RedisCache(OverInterval, OfInfo, check="redis.cache"):
         return self.query(RedisSlowerThan)
 
     def queries(self) -> Iterable[Query[Any]]:
-        """INFO, and of the others those whose answers are judged."""
+        """INFO, and SLOWLOG GET and CONFIG GET where they are judged."""
         yield self.info
         if self.slow_commands is not None:
             yield self.slow_log
@@ -153,5 +153,5 @@ class RedisCache(OverInterval, OfInfo, check="redis.cache"):
     @model_validator(mode="after")
     def _severity_where_there_is_no_grade(self) -> Self:
         if self.slower_than is not None and self.severity is None:
-            raise PydanticCustomError("severity_missing", "`severity` beside `slower_than`, which has no grades")
+            raise PydanticCustomError("severity_missing", "`severity` with `slower_than`, which has no grades")
         return self

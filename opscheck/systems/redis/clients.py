@@ -4,31 +4,32 @@ from typing import ClassVar
 
 from opscheck.core.field_types import CountLeft, ShareUsed
 from opscheck.core.intervals import OverInterval
-from opscheck.core.remedy import Former, Remedy
+from opscheck.core.remedy import Former
 from opscheck.core.units import Count, Graded
 from opscheck.systems.redis.info import OfInfo
+from opscheck.systems.redis.servers import PASSWORD, SERVER_FACTS, redis_cli
 
-_BY_ADDRESS = "redis-cli -u {{ server }} client list | grep -oE ' addr=[^:]+' | sort | uniq -c | sort -rn | head"
+_BY_ADDRESS = "client list | grep -oE ' addr=[^:]+' | sort | uniq -c | sort -rn | head"
 _LEAK = "Find the client that leaks connections and restart it"
-FULL = Remedy(
-    f"{_LEAK}, or let idle ones be closed",
+FULL = redis_cli(
+    f"{_LEAK}, or set `timeout` to close idle connections",
     _BY_ADDRESS,
-    "redis-cli -u {{ server }} config get timeout  # 0 never closes an idle connection",
-    "redis-cli -u {{ server }} config get maxclients",
+    "config get timeout  # 0 never closes an idle connection",
+    "config get maxclients",
 )
-MAX_CLIENTS = Remedy(
+MAX_CLIENTS = redis_cli(
     f"{_LEAK}, or raise maxclients",
     _BY_ADDRESS,
-    "redis-cli -u {{ server }} config get maxclients  # both need a free place; try until one is let in",
+    "config get maxclients  # both need a free connection: retry until accepted",
 )
-REJECTING = Remedy(
+REJECTING = redis_cli(
     f"{_LEAK}, or raise maxclients",
-    "redis-cli -u {{ server }} info clients | grep -E '^(connected_clients|maxclients|blocked_clients):'",
+    "info clients | grep -E '^(connected_clients|maxclients|blocked_clients):'",
     _BY_ADDRESS,
 )
-BLOCKED = Remedy(
-    "Find the clients that wait for a key, and why no one fills it",
-    "redis-cli -u {{ server }} client list | grep -E 'flags=[a-zA-Z]*b' | grep -oE ' (addr|cmd)=[^ ]+'",
+BLOCKED = redis_cli(
+    "Find the clients that wait for a key, and the producer that should fill it",
+    "client list | grep -E 'flags=[a-zA-Z]*b' | grep -oE ' (addr|cmd)=[^ ]+'",
 )
 
 
@@ -36,14 +37,14 @@ class RedisClients(OverInterval, OfInfo, check="redis.clients"):
     """
     Clients can connect, and none was rejected.
 
-    The limit is the one in force. A server that may open few files lowers its `maxclients` when it starts, and INFO
-    tells the lower one. Replicas and the connections of a cluster take places too, and so does opscheck's own. A server
-    that turns opscheck itself away because it is full violates this expectation at its worst severity.
+    The limit is the effective `maxclients`: a server with a low limit of open files reduces it at start, and INFO
+    reports the reduced value. Replicas, cluster connections and opscheck's own connection count too. A server that
+    rejects opscheck because of `maxclients` violates this expectation at its worst severity.
     """
 
     any_limit_of = ("used", "free", "rejected", "blocked")
-    remedies = (FULL, MAX_CLIENTS, REJECTING, BLOCKED)
-    fact_names: ClassVar = {"server": "the server's URL without credentials"}
+    remedies = (PASSWORD, FULL, MAX_CLIENTS, REJECTING, BLOCKED)
+    fact_names: ClassVar = SERVER_FACTS
     former_fact_names: ClassVar = {
         "full": Former("server", FULL),
         "max_clients": Former("server", MAX_CLIENTS),
@@ -52,10 +53,10 @@ class RedisClients(OverInterval, OfInfo, check="redis.clients"):
     }
 
     used: ShareUsed | None = None
-    """How much may be used of the places for clients, in percent."""
+    """Maximum share of `maxclients` in use, in percent."""
     free: CountLeft | None = None
-    """How many places must be left."""
+    """Minimum number of free client connections."""
     rejected: Graded[Count] | None = None
-    """How many clients may be turned away in a minute because there is no place, over the interval."""
+    """Maximum number of connections per minute rejected because of `maxclients`, over the interval."""
     blocked: Graded[Count] | None = None
-    """How many clients may wait in a blocking command; for a queue, those are its idle workers."""
+    """Maximum number of clients that wait in a blocking command; for a queue, these are its idle workers."""

@@ -16,6 +16,7 @@ from opscheck.core.discovery import (
     variables,
 )
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
+from opscheck.core.published import published
 from opscheck.core.units import Severity, format_bytes, format_duration
 from opscheck.core.words import counted, some
 from opscheck.systems.redis.info import RedisInfo, ServerInfo
@@ -25,19 +26,23 @@ from opscheck.systems.redis.servers import STATES, RedisQuery, Replies, Reply
 A = TypeVar("A")
 
 SCHEMES = frozenset({"redis", "rediss"})
+_IMAGES = frozenset({"redis", "redis-stack", "redis-stack-server", "valkey"})
 _LATENCY_S = 0.05
 # A server takes its start for its last save.
 _STARTING_S = 2.0
 
 
 def discover(given: DiscoveryInput, look: Look) -> Discovery:
-    """The servers of variables such as REDIS_URL."""
+    """The servers of variables such as REDIS_URL, and of a compose file."""
     found = (one for one in variables(given.environment) if one.scheme in SCHEMES)
-    targets = (
+    targets = [
         ProposedTarget(id=one.id, fields={"kind": "redis", "url": one.reference}, seen=f"found in {one.name}")
         for one in found
-    )
-    return Discovery.together(propose(target, look) for target in targets)
+    ]
+    services, unpublished = published(given, _IMAGES, (6379,), SCHEMES)
+    targets += [one.target("redis", "url", f"redis://{one.address}") for one in services]
+    proposed = [propose(target, look) for target in targets]
+    return Discovery.together([*proposed, Discovery(not_seen=tuple(unpublished))])
 
 
 def propose(target: ProposedTarget, look: Look) -> Discovery:

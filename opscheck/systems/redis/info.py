@@ -1,4 +1,4 @@
-"""INFO: its fields, its query, the base of the expectations that are judged by it, and how fast its counters grow."""
+"""INFO: its fields, its query, the base of its expectations, and the growth of its counters."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,16 +24,16 @@ _COUNTERS = (
 
 
 class Replica(msgspec.Struct, frozen=True, kw_only=True):
-    """A replica, as its primary sees it."""
+    """A replica, as its primary reports it."""
 
     address: str
-    """Its host:port, as it announces itself."""
+    """Its announced host:port."""
     state: str | None = None
     """`online`, or a step of its first synchronisation: wait_bgsave, send_bulk."""
     offset: int | None = None
-    """How much of the stream it says it has, in bytes."""
+    """The replication offset that it acknowledged, in bytes."""
     lag: int | None = None
-    """Seconds since it last said so."""
+    """Seconds since its last acknowledgement."""
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,15 +42,15 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     keys: int | None = None
     expires: int | None = None
-    """How many of its keys have a time to live."""
+    """Number of its keys with a TTL."""
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
-    What INFO says, by the names that it has there.
+    The fields of INFO, under their own names.
 
-    A field is None where the server does not say it: its version does not know it, a service hides it, or what
-    stands there is no such value.
+    A field is None where the server does not report it: it is too old, a managed service hides it, or its
+    value cannot be parsed.
     """
 
     redis_version: str | None = None
@@ -106,14 +106,14 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     cluster_enabled: bool | None = None
     databases: tuple[Database, ...] | None = None
-    """Empty where no database has a key; None where the server does not say."""
+    """Empty where no database has a key; None where the server does not report it."""
 
     @property
     def product(self) -> str:
         """
-        What it is, with its version; empty where it does not say.
+        Product and version; empty where it does not report them.
 
-        Valkey calls itself Redis 7.2.4 too, so that older clients know what it can do.
+        Valkey reports `redis_version` 7.2.4 too, for older clients.
         """
         if self.valkey_version is not None:
             return f"Valkey {self.valkey_version}"
@@ -124,7 +124,7 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_primary(self) -> bool | None:
-        """True for a primary, False for a replica; None where it does not say."""
+        """True for a primary, False for a replica; None where it does not report its role."""
         return {"master": True, "slave": False, "primary": True, "replica": False}.get(self.role or "")
 
     @property
@@ -139,7 +139,7 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def counting_since(self) -> datetime | None:
-        """When it started, by its own clock."""
+        """The time of its start, by its own clock."""
         if self.server_time is None or self.uptime_in_seconds is None:
             return None
         return moment(self.server_time.timestamp() - self.uptime_in_seconds)
@@ -148,7 +148,7 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 @dataclass(frozen=True)
 class RedisInfo(RedisQuery[Replies[ServerInfo]], name="redis.info", remembered=True):
     """
-    INFO, once on a fresh connection, for everything that is judged by it.
+    INFO, once on a new connection, for all expectations that are judged by it.
 
     It contains the limits too, so that CONFIG GET is not needed.
     """
@@ -158,21 +158,21 @@ class RedisInfo(RedisQuery[Replies[ServerInfo]], name="redis.info", remembered=T
 
 @dataclass(frozen=True)
 class RedisIdentity(RedisQuery[Identity], name="redis.identity"):
-    """Product, version and role. Sent next to queries that need INFO too."""
+    """Product, version and role. Sent with queries that need INFO too."""
 
     command = "info"
 
     def text(self) -> str:
         """For people."""
-        return "ask which server this is"
+        return "read product, version and role"
 
 
 class OfInfo(OfServers):
-    """Is judged by what the servers say of themselves."""
+    """Base of expectations that are judged by INFO."""
 
     @property
     def info(self) -> RedisInfo:
-        """The query that all of them share."""
+        """The query that they share."""
         return self.query(RedisInfo)
 
     def queries(self) -> Iterable[Query[Any]]:
@@ -180,12 +180,12 @@ class OfInfo(OfServers):
         yield self.info
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
-        """Which server answers: for the report."""
+        """Product, version and role, for the report."""
         yield self.query(RedisIdentity)
 
 
 def moment(seconds: float) -> datetime | None:
-    """A time in seconds since 1970; None where a server names one that no calendar has."""
+    """A time in seconds since 1970; None for a number that is not a time."""
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, OSError, ValueError):
@@ -193,30 +193,30 @@ def moment(seconds: float) -> datetime | None:
 
 
 def loaded(server: Server[ServerInfo]) -> ServerInfo:
-    """What a server says of itself once its data set is there. Raises CouldNotObserve while it loads."""
+    """INFO of a server with its data set. Raises CouldNotObserve while it loads."""
     info = server.answer
     if info.loading or info.async_loading:
         state = STATES[Refusal.LOADING]
-        text = f"{server.reply.node}: {state.observed}, so its numbers say nothing yet"
+        text = f"{server.reply.node}: {state.observed}, so its numbers are not meaningful yet"
         raise server.unknown(text, state.meaning)
     return info
 
 
-def counted(server: Server[ServerInfo], expectation: OverInterval, observe: Observe) -> Interval[ServerInfo]:
-    """What the server says now and said before. Raises CouldNotObserve as `interval` does."""
+def interval_of(server: Server[ServerInfo], expectation: OverInterval, observe: Observe) -> Interval[ServerInfo]:
+    """The server's INFO now and in an earlier run. Raises CouldNotObserve as `interval` does."""
     return interval(expectation, server.query, _OneServer(server, observe))  # type: ignore[arg-type]  # its part of it
 
 
 def growth(server: Server[ServerInfo], over: Interval[ServerInfo], name: str) -> int:
-    """By how much a counter grew. Raises CouldNotObserve where the server does not count it, or did not before."""
+    """The growth of a counter. Raises CouldNotObserve where the server does not report it, or did not before."""
     now = server.known(getattr(over.now, name), name)
     before = 0 if over.earlier is None else server.known(getattr(over.earlier, name), name)
     return int(now - before)
 
 
 def per_minute(server: Server[ServerInfo], over: Interval[ServerInfo], name: str) -> float:
-    """How fast a counter grew. Raises CouldNotObserve where the server does not count it."""
-    # A lifetime by the server's own clock, which may be another than ours.
+    """The growth of a counter per minute. Raises CouldNotObserve where the server does not report it."""
+    # The uptime by the server's own clock, which may differ from ours.
     lifetime = over.seconds if over.earlier else server.known(over.now.uptime_in_seconds, "uptime_in_seconds")
     return growth(server, over, name) * 60 / max(1.0, lifetime or 0.0)
 
@@ -244,7 +244,7 @@ class _OneServer:
         ]
 
     def _comparable(self, earlier: ServerInfo) -> ServerInfo:
-        """CONFIG RESETSTAT resets the counters without a restart; a counter that has become smaller shows it."""
+        """CONFIG RESETSTAT resets the counters without a restart: a counter is then smaller than before."""
         counters = ((getattr(earlier, name), getattr(self.server.answer, name)) for name in _COUNTERS)
         if any(before is not None and now is not None and now < before for before, now in counters):
             return msgspec.structs.replace(earlier, run_id="reset since")

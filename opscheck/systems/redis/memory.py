@@ -1,4 +1,4 @@
-"""redis.memory: a Redis or Valkey server has memory for what is written."""
+"""redis.memory: the memory of a Redis or Valkey server."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -6,49 +6,50 @@ from pydantic import Field
 
 from opscheck.core.field_types import ShareUsed
 from opscheck.core.intervals import OverInterval
-from opscheck.core.remedy import Former, Remedy
+from opscheck.core.remedy import Former
 from opscheck.core.units import ByteSize, Count, Graded, Severity
 from opscheck.systems.redis.info import OfInfo
+from opscheck.systems.redis.servers import PASSWORD, SERVER_FACTS, redis_cli
 
-FULL = Remedy(
-    "Find what fills the memory, let it expire, or give the server more",
-    "redis-cli -u {{ server }} info memory | grep -E '^(used_memory|maxmemory|mem_not_counted)'",
-    "redis-cli -u {{ server }} --memkeys  # the largest keys; reads every key, in small steps",
-    "redis-cli -u {{ server }} info keyspace  # keys, and how many of them ever expire",
-    "redis-cli -u {{ server }} config set maxmemory {{ raised }}  # where the machine has it, and more to fork",
+FULL = redis_cli(
+    "Find the largest keys, give them a TTL, or raise maxmemory",
+    "info memory | grep -E '^(used_memory|maxmemory|mem_not_counted)'",
+    "--memkeys  # the largest keys; scans every key, in small steps",
+    "info keyspace  # number of keys, and of keys with a TTL",
+    "config set maxmemory {{ raised }}  # if the machine has it, plus memory for fork",
 )
-STUCK = Remedy(
-    "Find what uses memory beside the keys, such as clients' buffers",
-    "redis-cli -u {{ server }} memory stats  # what is not a key: clients' buffers, scripts, replicas",
-    "redis-cli -u {{ server }} client list | grep -oE ' (addr|omem|tot-mem)=[^ ]+' | paste - - -",
+STUCK = redis_cli(
+    "Find the memory that is not used by keys, such as client buffers",
+    "memory stats  # memory outside keys: client buffers, scripts, replicas",
+    "client list | grep -oE ' (addr|omem|tot-mem)=[^ ]+' | paste - - -",
 )
-UNLIMITED = Remedy(
-    "Set a maxmemory below what the server can have, with room for what is not a key",
-    "redis-cli -u {{ server }} config get maxmemory",
+UNLIMITED = redis_cli(
+    "Set maxmemory below the memory limit, with room for client buffers and fork",
+    "config get maxmemory",
 )
-LIMIT = Remedy(
+LIMIT = redis_cli(
     UNLIMITED.summary,
-    "redis-cli -u {{ server }} config set maxmemory {{ suggested }}  # and in its configuration file",
+    "config set maxmemory {{ suggested }}  # and in its configuration file",
 )
-EVICTING = Remedy(
-    "Find what fills the memory, let it expire sooner, or give the server more",
-    "redis-cli -u {{ server }} info stats | grep -E '^(evicted|expired)_keys'",
-    "redis-cli -u {{ server }} config get 'maxmemory*'",
+EVICTING = redis_cli(
+    "Find the largest keys, shorten their TTL, or raise maxmemory",
+    "info stats | grep -E '^(evicted|expired)_keys'",
+    "config get 'maxmemory*'",
 )
-LOSSY = Remedy(
-    "Choose a policy that evicts no key that is needed",
-    "redis-cli -u {{ server }} config get maxmemory-policy",
-    "redis-cli -u {{ server }} config set maxmemory-policy noeviction  # when full it then refuses writes",
+LOSSY = redis_cli(
+    "Choose an eviction policy that keeps the needed keys",
+    "config get maxmemory-policy",
+    "config set maxmemory-policy noeviction  # a full server then refuses writes",
 )
-FRAGMENTED = Remedy(
+FRAGMENTED = redis_cli(
     "Defragment the memory, or restart the server",
-    "redis-cli -u {{ server }} memory doctor",
-    "redis-cli -u {{ server }} config set activedefrag yes  # refused where it was built without jemalloc",
+    "memory doctor",
+    "config set activedefrag yes  # refused if built without jemalloc",
 )
-SWAPPING = Remedy(
-    "Give the machine more memory, or the server less to hold",
-    "redis-cli -u {{ server }} info memory | grep -E '^(used_memory_rss|used_memory|total_system_memory):'",
-    "redis-cli -u {{ server }} info server | grep process_id  # then VmSwap in /proc/<pid>/status there",
+SWAPPING = redis_cli(
+    "Give the machine more memory, or store less data",
+    "info memory | grep -E '^(used_memory_rss|used_memory|total_system_memory):'",
+    "info server | grep process_id  # then VmSwap in /proc/<pid>/status there",
 )
 
 Ratio = Annotated[float, Field(ge=1)]
@@ -58,18 +59,18 @@ class RedisMemory(OverInterval, OfInfo, check="redis.memory"):
     """
     Memory stays within its limit, and no needed key is evicted.
 
-    What a full server does is its eviction policy's word. With `noeviction` it refuses writes, so `used` is held to
-    `maxmemory`. With `allkeys-…` it is meant to be full, and makes room by evicting: judge `evicted`. With `volatile-…`
-    it can evict keys that have a time to live and no others; how much memory they hold is estimated by their number. A
-    server without `maxmemory` grows until the kernel kills it: that is found unless the policy says `unlimited`.
+    The eviction policy decides the meaning of a full server. With `noeviction` it refuses writes, so `used` is compared
+    with `maxmemory`. With `allkeys-…` it is meant to be full and evicts keys: limit `evicted`. With `volatile-…` it
+    evicts only keys with a TTL; their share of the memory is estimated by their number. A server without `maxmemory`
+    grows until the kernel kills it; this is a violation unless the policy sets `unlimited`.
     """
 
     any_limit_of = ("used", "evicted", "fragmentation", "swapped")
-    remedies = (FULL, STUCK, UNLIMITED, LIMIT, EVICTING, LOSSY, FRAGMENTED, SWAPPING)
+    remedies = (PASSWORD, FULL, STUCK, UNLIMITED, LIMIT, EVICTING, LOSSY, FRAGMENTED, SWAPPING)
     fact_names: ClassVar = {
-        "server": "the server's URL without credentials",
-        "raised": "a quarter more bytes than its maxmemory",
-        "suggested": "three quarters of the bytes that it can have at all",
+        **SERVER_FACTS,
+        "raised": "its maxmemory plus a quarter, in bytes",
+        "suggested": "three quarters of its memory limit, in bytes",
     }
     former_fact_names: ClassVar = {
         "full": Former("server", FULL),
@@ -82,38 +83,38 @@ class RedisMemory(OverInterval, OfInfo, check="redis.memory"):
     }
 
     used: ShareUsed | None = None
-    """How much may be used of `maxmemory`, or of `limit` where that is smaller, in percent."""
+    """Maximum used share of `maxmemory`, or of `limit` where that is smaller, in percent."""
     limit: ByteSize | None = None
-    """What the server can have at all, such as its container's memory limit; INFO does not know of it."""
+    """The memory limit around the server, such as its container's; INFO does not report it."""
     unlimited: bool = False
     """
     True accepts a server without `maxmemory`.
 
-    `used` is then held to `limit`, else to the memory of its machine.
+    `used` is then compared with `limit`, else with the memory of its machine.
     """
     purpose: Literal["cache", "store"] | None = None
     """
-    What the keys are. In a `store` every key is needed: no key may be evicted where `evicted` says nothing else, and
-    a policy that may evict any key is found. In a `cache` evictions are held to `evicted` alone.
+    The purpose of the keys. In a `store` every key is needed: `evicted` is 0 by default, and an `allkeys-…` policy is a
+    violation. In a `cache` only `evicted` limits evictions.
     """
     evicted: Graded[Count] | None = None
-    """How many keys may be evicted in a minute, over the interval."""
+    """Maximum number of keys evicted per minute, over the interval."""
     fragmentation: Graded[Ratio] | None = None
-    """How many times the memory that it uses the server may hold."""
+    """Maximum fragmentation ratio: resident memory divided by used memory."""
     fragmented_above: ByteSize = ByteSize(200_000_000)
-    """Fragmentation of fewer bytes is not judged: of a small server's memory much is always its own."""
+    """Fragmentation of fewer bytes is not judged: a small server has a high ratio by nature."""
     swapped: Graded[ByteSize] | None = None
-    """How much of the memory that it uses may not be in memory, but swapped out."""
+    """Maximum amount of used memory that is swapped out."""
 
     @property
     def eviction_limit(self) -> Graded[Count] | None:
-        """What evictions are held to."""
+        """The limit of evictions."""
         if self.evicted is None and self.purpose == "store":
             return Graded(steps=((self.ungraded_severity, 0),))
         return self.evicted
 
     @property
     def mild_severity(self) -> Severity:
-        """How bad it is that nothing bounds the memory; what then happens is what the limits grade."""
-        milder = [limit.steps[0][0] for limit in self.limits().values()]
-        return self.severity or max(milder, default=Severity.P2)
+        """Severity of an unbounded memory: the lowest of the limits, which grade its consequences."""
+        lowest = [limit.steps[0][0] for limit in self.limits().values()]
+        return self.severity or max(lowest, default=Severity.P2)

@@ -1,4 +1,4 @@
-"""The access lists that allow the queries of a policy at Redis servers and sentinels, and nothing else."""
+"""Access lists of Redis servers and sentinels that allow the queries of a policy, and nothing else."""
 
 from collections.abc import Iterable
 
@@ -9,12 +9,12 @@ from opscheck.systems.redis.target import RedisTarget
 
 def render(target: RedisTarget, permissions: Iterable[Permission]) -> str:  # noqa: ARG001 - as for every kind of target
     """
-    What an administrator types into `redis-cli` of Redis 6 or newer; PASSWORD stands for one to be chosen.
+    Commands for an administrator's `redis-cli` of Redis 6 or newer; replace PASSWORD.
 
-    The user sees no key and no channel. Older servers know one password and no users.
+    The user can access no key and no channel. Older servers have one password and no users.
     """
     permissions = list(permissions)
     servers = [permission.command for permission in permissions if isinstance(permission, AclCommand)]
     sentinels = [permission.command for permission in permissions if isinstance(permission, SentinelCommand)]
     text = acl_rule("opscheck", servers) + "\n"
-    return f"{text}# at each sentinel, where it knows users\n{acl_rule('opscheck', sentinels)}\n" if sentinels else text
+    return f"{text}# at each sentinel that has users\n{acl_rule('opscheck', sentinels)}\n" if sentinels else text

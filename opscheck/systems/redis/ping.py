@@ -1,4 +1,4 @@
-"""redis.ping: a Redis or Valkey server answers."""
+"""redis.ping: a Redis or Valkey server responds to PING."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from opscheck.core.observation import Problem, refutes_answering
 from opscheck.core.query import Query
 from opscheck.core.remedy import Former, Remedy
 from opscheck.core.units import Duration, Graded, PositiveCount, Severity
-from opscheck.systems.redis.servers import OfServers, RedisQuery, Refusal, Replies
+from opscheck.systems.redis.servers import PASSWORD, SERVER_FACTS, OfServers, RedisQuery, Refusal, Replies, redis_cli
 
 
 class PingAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """PONG, or the refusal in its place, and how long the round trips took."""
+    """PONG, or the refusal in its place, and the durations of the round trips."""
 
     refusal: Refusal | None = None
-    """None when the server said PONG each time."""
+    """None when each reply was PONG."""
     error: str = ""
-    """The server's own words when it refused."""
+    """The server's error message when it refused."""
     connect_s: float
     """Seconds to open the connection, with TLS and authentication where the target has them."""
     pings_s: tuple[float, ...] = ()
@@ -29,60 +29,60 @@ class PingAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class RedisPing(RedisQuery[Replies[PingAnswer]], name="redis.ping"):
-    """PING on a fresh connection, `samples` times over."""
+    """PING on a new connection, `samples` times."""
 
     samples: int = 5
     command = "ping"
 
     def text(self) -> str:
-        """As typed to the server."""
+        """The command, and its repetitions."""
         return f"PING, {self.samples} times"
 
 
-_PING = "redis-cli -u {{ url }} ping"
-UNREACHABLE = Remedy("See whether the server runs and can be reached, then restart it or open the way to it", _PING)
-SLOW = Remedy(
-    "Find the commands that take long, and what else slows the server down",
+_PING = "ping"
+UNREACHABLE = redis_cli("Check that the server runs and is reachable; restart it, or fix the network", _PING)
+SLOW = redis_cli(
+    "Find the slow commands and other causes of latency",
     _PING,
-    "redis-cli -u {{ server }} slowlog get 10",
-    "redis-cli -u {{ server }} --latency-history -i 1",
+    "slowlog get 10",
+    "--latency-history -i 1",
 )
 STATE_REMEDIES: Mapping[Refusal, Remedy] = {
-    Refusal.LOADING: Remedy(
-        "Wait until the data set is loaded; if this comes back, find out why the server restarts",
+    Refusal.LOADING: redis_cli(
+        "Wait until the data set is loaded; if it recurs, find out why the server restarts",
         _PING,
-        "redis-cli -u {{ server }} info persistence | grep -E 'loading|async_loading'",
+        "info persistence | grep -E 'loading|async_loading'",
     ),
-    Refusal.MISCONF: Remedy(
-        "Find out why the snapshot failed, mostly the disk, and save again",
+    Refusal.MISCONF: redis_cli(
+        "Find out why the snapshot failed, usually the disk, and save again",
         _PING,
-        "redis-cli -u {{ server }} info persistence | grep -E 'rdb_last_bgsave_status|aof_last_write_status'",
-        "redis-cli -u {{ server }} config get dir  # is that disk full, gone or read-only?",
-        "redis-cli -u {{ server }} bgsave  # once it is mended; a snapshot that works ends the refusal",
+        "info persistence | grep -E 'rdb_last_bgsave_status|aof_last_write_status'",
+        "config get dir  # is its disk full, missing or read-only?",
+        "bgsave  # once the cause is fixed; a successful snapshot ends the refusal",
     ),
-    Refusal.MASTERDOWN: Remedy(
-        "Bring the primary back, or the network between the two",
+    Refusal.MASTERDOWN: redis_cli(
+        "Restore the primary, or the network to it",
         _PING,
-        "redis-cli -u {{ server }} info replication | grep -E '^(role|master_)'",
+        "info replication | grep -E '^(role|master_)'",
     ),
-    Refusal.CLUSTERDOWN: Remedy(
-        "Bring back the nodes that are gone, or replace them",
+    Refusal.CLUSTERDOWN: redis_cli(
+        "Restart the failed nodes, or replace them",
         _PING,
-        "redis-cli -u {{ server }} cluster info",
-        "redis-cli -u {{ server }} cluster nodes | grep -E 'fail|handshake|noaddr'",
+        "cluster info",
+        "cluster nodes | grep -E 'fail|handshake|noaddr'",
     ),
-    Refusal.BUSY: Remedy(
-        "End the script that blocks the server, and make it shorter",
+    Refusal.BUSY: redis_cli(
+        "Kill the script that blocks the server, and make it shorter",
         _PING,
-        "redis-cli -u {{ server }} script kill  # refused when the script has written; then wait for its end",
+        "script kill  # refused once the script has written: then wait for its end",
     ),
-    Refusal.MAX_CLIENTS: Remedy(
+    Refusal.MAX_CLIENTS: redis_cli(
         "Find the client that leaks connections and restart it, or raise maxclients",
         _PING,
-        "redis-cli -u {{ server }} client list | grep -oE ' addr=[^:]+' | sort | uniq -c | sort -rn | head",
-        "redis-cli -u {{ server }} config get maxclients  # both need a free place; try until one is let in",
+        "client list | grep -oE ' addr=[^:]+' | sort | uniq -c | sort -rn | head",
+        "config get maxclients  # both need a free connection: retry until accepted",
     ),
-    Refusal.OTHER: Remedy("See what the server answers, then restart it or give it what it lacks", _PING),
+    Refusal.OTHER: redis_cli("Read the server's error message, fix its cause, or restart the server", _PING),
 }
 
 
@@ -95,11 +95,11 @@ class RedisPong(OfServers, check="redis.ping"):
     """
 
     needs_severity = True
-    remedies = (UNREACHABLE, *STATE_REMEDIES.values(), SLOW)
+    remedies = (PASSWORD, UNREACHABLE, *STATE_REMEDIES.values(), SLOW)
     no_answer_remedies = (UNREACHABLE,)
     fact_names: ClassVar = {
-        "url": "the server's URL; of a target that is one server its own",
-        "server": "the server's URL without credentials",
+        "url": "the server's URL; with one server, the url of the target",
+        **SERVER_FACTS,
     }
     former_fact_names: ClassVar = {
         "loading": Former("server", STATE_REMEDIES[Refusal.LOADING]),
@@ -112,9 +112,9 @@ class RedisPong(OfServers, check="redis.ping"):
     }
 
     latency: Graded[Duration] | None = None
-    """How long a PING may take on an open connection; the median of the samples."""
+    """Maximum latency of a PING on an open connection: the median of the samples."""
     samples: PositiveCount = Field(default=5, le=100)
-    """How many PINGs are sent, one after the other."""
+    """Number of PINGs, sent one after the other."""
 
     def ping(self) -> RedisPing:
         """The query it is judged by."""
@@ -125,5 +125,5 @@ class RedisPong(OfServers, check="redis.ping"):
         return (self.ping(),)
 
     def no_answer(self, problem: Problem) -> Severity | None:
-        """No connection or another protocol proves it; silence does once it exceeds a latency limit."""
+        """`severity` for no connection or another protocol, and for no answer within the latency limit."""
         return self.severity if refutes_answering(problem, self.latency) else None

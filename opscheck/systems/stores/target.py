@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import field_validator
 from pydantic_core import PydanticCustomError
 
+from opscheck.core.addresses import FilePath, url_with
+from opscheck.core.field_types import only
 from opscheck.core.query import Permission
 from opscheck.core.remedy import Fact, Former, Remedy
 from opscheck.core.target import REFERENCE, Target
+
+_BucketName = only(lambda name: "://" not in name, "bucket", "the name of a bucket alone, without s3://")
 
 
 class StoreTarget(Target):
@@ -22,9 +27,11 @@ class StoreTarget(Target):
 class S3Target(StoreTarget, kind="s3"):
     """A bucket in S3 or a store that speaks its protocol; credentials come the way boto3 finds them."""
 
-    bucket: str
+    url_schemes = ("s3",)
+
+    bucket: Annotated[str, _BucketName]
     """The bucket's name."""
-    endpoint_url: str | None = None
+    endpoint_url: Annotated[str, url_with("https", "http", example="https://s3.example.com")] | None = None
     """Where the store is, when it is not AWS; AWS_ENDPOINT_URL by default."""
     region: str | None = None
     """The store's region."""
@@ -32,7 +39,7 @@ class S3Target(StoreTarget, kind="s3"):
     """The profile of the AWS configuration files; the default one, or AWS_PROFILE, where none is named."""
     path_style: bool | None = None
     """True asks for `endpoint/bucket/key`, false for `bucket.endpoint/key`; boto3 chooses by default."""
-    ca_file: str | None = None
+    ca_file: Annotated[str, FilePath] | None = None
     """PEM file of the authorities to trust instead of the system's."""
 
     @property

@@ -17,5 +17,6 @@ SYSTEM = System(
         "tls.files": "opscheck.systems.tls.files:TlsFiles",
     },
     checks=bundled("checks") / "tls",
+    discover="opscheck.systems.tls.discovery:discover",
     readers={"host.certificate_files": "opscheck.systems.tls.probe.files:read_certificate_files"},
 )

@@ -1,4 +1,4 @@
-"""The certificate that a server serves: the expectation of `tls.certificate`."""
+"""The certificate of a server: the expectation of `tls.certificate`."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
@@ -24,12 +24,12 @@ _VERSIONS = {"1.0": Protocol.TLSV1, "1.1": Protocol.TLSV1_1, "1.2": Protocol.TLS
 
 _COLUMNS = "NAMESPACE:.metadata.namespace,NAME:.metadata.name,ENDS:.status.notAfter,NAMES:.spec.dnsNames"
 LOOK = Remedy(
-    "Look at what is served",
-    "openssl s_client -connect {{ address }} {{ client_options }} </dev/null  # the chain, with its times",
+    "Inspect the served certificate",
+    "openssl s_client -connect {{ address }} {{ client_options }} </dev/null  # the chain, with its validity",
 )
-REPLACE = Remedy("Replace the certificate, and have the server load the new one")
+REPLACE = Remedy("Replace the certificate, and reload the server")
 RENEW = Remedy(
-    "Renew the certificate, and have the server load the new one",
+    "Renew the certificate, and reload the server",
     "certbot certificates --domain {{ name }}  # then: certbot renew --cert-name NAME, and reload the server",
     f"kubectl get certificates -A -o custom-columns={_COLUMNS} | grep {{{{ name }}}}  # cmctl renew NAME",
 )
@@ -38,13 +38,13 @@ COMPARE_CLOCKS = Remedy(
     "ssh {{ host }} date -u; date -u  # do the clocks agree?",
 )
 SERVE_INTERMEDIATE = Remedy(
-    "Have the server send its intermediate certificate too",
-    "curl -sS {{ issuer_url }} | openssl x509 -noout -subject  # serve it behind the server's own certificate",
+    "Add the intermediate certificate to the chain that the server sends",
+    "curl -sS {{ issuer_url }} | openssl x509 -noout -subject  # append it to the server's certificate file",
 )
 DISABLE_PROTOCOL = Remedy(
     "Disable the old version of TLS in the server's configuration",
     "openssl s_client -connect {{ peer }} {{ client_options }} -max_protocol {{ protocol }} "
-    "-cipher ALL:@SECLEVEL=0 <&-",
+    "-cipher ALL:@SECLEVEL=0 </dev/null",
 )
 
 
@@ -60,19 +60,18 @@ class TlsCertificate(CertificatesLast, check="tls.certificate"):
     """
     Every address serves a trusted, matching certificate with enough lifetime left.
 
-    Every address of the name is asked. All that is wrong is told: an expired certificate of an unknown authority is
-    both. What counts for the time left is the certificate of the chain that ends first, and never one that is sent
-    along without need. Its share is one of the lifetime of the server's own certificate. A name stands in the
-    subjectAltName; the CN is no name any more. A server that agrees to an old protocol beside newer ones is as bad as
-    `weak` says.
+    Every address of the name is checked, and every fault is reported: an expired certificate of an unknown CA is both.
+    The remaining lifetime is that of the certificate of the chain that ends first; unneeded certificates do not count.
+    Its share refers to the lifetime of the server's own certificate. Only names in the subjectAltName count, not the
+    CN. Support of an old protocol has the severity `weak`.
     """
 
     remedies = (LOOK, REPLACE, RENEW, COMPARE_CLOCKS, SERVE_INTERMEDIATE, DISABLE_PROTOCOL)
     fact_names: ClassVar = {
         **CLIENT_FACTS,
         "host": "the host of the endpoint",
-        "issuer_url": "the URL of the missing intermediate certificate, where the certificate names one",
-        "protocol": "the version of TLS that is too old",
+        "issuer_url": "the URL of the missing intermediate certificate, where the certificate has one",
+        "protocol": "the accepted old version of TLS",
         "peer": "one address that accepts the protocol, as address:port",
     }
     former_fact_names: ClassVar = {
@@ -84,21 +83,21 @@ class TlsCertificate(CertificatesLast, check="tls.certificate"):
     }
 
     endpoint: Endpoint
-    """The server, as host:port: `api.example.com:443`."""
+    """The server, as host:port such as `api.example.com:443`, or as a URL such as `https://api.example.com`."""
     server_name: ServerName | None = None
-    """The name to ask for (SNI), which the certificate must be for; the endpoint's host by default."""
+    """The requested name (SNI), which the certificate must cover; the endpoint's host by default."""
     starttls: StartTls | None = None
-    """How TLS begins where it does not begin with the first byte."""
+    """The protocol of STARTTLS; none by default."""
     addresses: Addresses = Addresses.ALL
-    """Which addresses of the name must serve it; say `ipv4` where this machine has no IPv6."""
+    """The addresses of the name that must serve it; `ipv4` on a machine without IPv6."""
     ca_file: PemFile | None = None
-    """PEM file of the authorities to trust instead of the system's."""
+    """PEM file of the CAs to trust instead of the system's trust store."""
     client_certificate: PemFile | None = None
-    """PEM file with a client certificate and its key, for a server that asks for one; it must accept it."""
+    """PEM file with a client certificate and its key, which the server must accept."""
     min_version: MinVersion = "1.2"
-    """The oldest version of TLS that the server may agree to."""
+    """The oldest version of TLS that the server may accept."""
     strict: bool = False
-    """True when the chain must keep to RFC 5280 in all details, as clients in Python 3.13 and newer demand."""
+    """True when the chain must follow RFC 5280 strictly, as clients in Python 3.13 and newer require."""
 
     def queries(self) -> Iterable[Query[Any]]:
         """One query for all addresses."""

@@ -30,16 +30,16 @@ from opscheck.systems.tls.x509 import Certificate
 MOST_FILES = 200
 """Maximum number of files that are read; the others are counted."""
 LARGEST_FILE = 512 * 1024
-"""Maximum size in bytes. A system's whole trust store has half of that."""
+"""Maximum size in bytes. A system's complete trust store has half of that."""
 
 
 class Fault(StrEnum):
     """The defect of a file of certificates."""
 
     FORBIDDEN = "forbidden"
-    """It may not be read."""
+    """The read permission is missing."""
     TOO_LARGE = "too_large"
-    """It was not read, as it is too large for a file of certificates."""
+    """It was not read: it is too large for a file of certificates."""
     EMPTY = "empty"
     """It is empty."""
     NONE = "none"
@@ -53,7 +53,7 @@ class Fault(StrEnum):
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - the name of a fault
     """It is a PKCS#12 file that the policy's password does not open."""
     UNSUPPORTED = "unsupported"
-    """It is encrypted in a way, or of a format, that opscheck cannot read."""
+    """Its encryption or format is not supported."""
 
 
 class CertificateFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -61,11 +61,11 @@ class CertificateFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
     path: str
     keystore: bool = False
-    """Whether it is in PKCS#12; else in PEM, or a single certificate in DER."""
+    """True for PKCS#12; else PEM, or a single certificate in DER."""
     modified: Timestamp | None = None
     """Its last modification by the host's clock; None where it is unknown."""
     certificates: tuple[Certificate, ...] = ()
-    """In its order; those that can be parsed, whatever else is wrong."""
+    """In its order; those that can be parsed."""
     fault: Fault | None = None
     """Its defect; None where everything could be read."""
     detail: str = ""
@@ -73,7 +73,7 @@ class CertificateFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class Unmatched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A pattern that no file matches, and the files that exist near it."""
+    """A pattern that no file matches, and the files in its nearest folder."""
 
     pattern: str
     near: str
@@ -91,9 +91,9 @@ class CertificateFiles(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """Each once, in the order of the patterns and of their names."""
     unmatched: tuple[Unmatched, ...] = ()
     closed: tuple[str, ...] = ()
-    """Folders of the patterns without permission to list them: there may be more files."""
+    """Folders of the patterns without permission to list them; they may contain more files."""
     left_out: int = 0
-    """The number of files that were not read, as there are too many."""
+    """The number of files that were not read because there are too many."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class ReadableFiles(Permission):
     paths: str
 
     def text(self) -> str:
-        return f"read {self.paths} there, and look into their folders"
+        return f"read {self.paths} there, and list their folders"
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ class ReadCertificateFiles(Query[CertificateFiles], name="host.certificate_files
     """
     The certificates in the files that `paths` match: patterns with `*`, `?` and `[…]` as a shell has them.
 
-    Of a PEM file only its certificates leave the host. A PKCS#12 file is transferred whole, and opened here; its key
-    is discarded at once.
+    Of a PEM file only its certificates leave the host. A PKCS#12 file is transferred completely and opened here; its
+    key is discarded at once.
     """
 
     paths: tuple[str, ...]
@@ -125,30 +125,30 @@ class ReadCertificateFiles(Query[CertificateFiles], name="host.certificate_files
 
 
 LOOK_PEM = Remedy(
-    "On that host, see what is in the file",
+    "On that host, inspect the file",
     "openssl x509 -in {{ file }} -noout -subject -issuer -dates",
 )
 LOOK_KEYSTORE = Remedy(
-    "On that host, see what is in the keystore",
+    "On that host, inspect the keystore",
     "openssl pkcs12 -in {{ file }} -nokeys -info",
 )
 RENEW = Remedy(
-    "Find out what renews it, and renew it",
-    "certbot certificates; systemctl list-timers  # who renews {{ file }}, and when did it last?",
+    "Find the tool that renews it, and renew it",
+    "certbot certificates; systemctl list-timers  # which tool renews {{ file }}, and when was its last run?",
 )
 REPLACE_FILE = Remedy(
-    "On that host, look at the file, and write it again",
+    "On that host, inspect the file, and write it again",
     "ls -l {{ file }}; grep -c BEGIN {{ file }}",
 )
-LOOK_AT_FOLDER = Remedy("On that host, look for the file, and correct `paths`", "ls -la {{ folder }}")
+LOOK_AT_FOLDER = Remedy("On that host, find the file, and correct `paths`", "ls -la {{ folder }}")
 LOOK_AT_NEWEST = Remedy(
-    "On that host, compare the newest file with what is served",
+    "On that host, compare the newest file with the served certificate",
     "openssl x509 -in {{ newest }} -noout -dates -serial",
 )
 RELOAD = Remedy(
-    "Have the server load the newest certificate",
+    "Reload the server, so that it loads the newest certificate",
     "openssl s_client -connect {{ address }} {{ client_options }} </dev/null | openssl x509 -noout -dates -serial",
-    "systemctl reload nginx  # or what else serves {{ address }}",
+    "systemctl reload nginx  # or the other server at {{ address }}",
 )
 
 
@@ -166,16 +166,16 @@ class TlsFiles(CertificatesLast, check="tls.files"):
     """
     Certificate files are valid, have enough lifetime left, and the newest is served.
 
-    Files are in PEM, PKCS#12 or DER. Each certificate is judged with what signed it in the same file: what counts is
-    the one that ends first, and its share is one of the first one's lifetime. Keys in those files are left alone. A
-    file that may not be read makes it unknown; one without a certificate, or with a part of one, violates it.
+    Files are in PEM, PKCS#12 or DER. Each certificate is judged with its signers in the same file: the first to end
+    counts, and the share refers to the lifetime of the leaf. Keys in these files are ignored. The verdict is unknown
+    for a file without read permission, and violated for one without a complete certificate.
     """
 
     remedies = (LOOK_PEM, LOOK_KEYSTORE, RENEW, REPLACE_FILE, LOOK_AT_FOLDER, LOOK_AT_NEWEST, RELOAD)
     fact_names: ClassVar = {
         "file": "the path of the file",
-        "folder": "the nearest folder that exists, where no file matches",
-        "newest": "the file with the newest certificate, where another one is served",
+        "folder": "the nearest existing folder, where no file matches",
+        "newest": "the file with the newest certificate, where another is served",
         **CLIENT_FACTS,
     }
     former_fact_names: ClassVar = {
@@ -193,32 +193,32 @@ class TlsFiles(CertificatesLast, check="tls.files"):
     """
     The files, as absolute paths with `*`, `?` and `[…]` as a shell has them: `[/etc/letsencrypt/live/*/fullchain.pem]`.
 
-    Each must match a file at least. Of files with authorities, such as a system's, say how long they must last
-    (`remaining: 30d`): a quarter of their lifetime is years.
+    Each must match at least one file. For files of CAs, such as a system's trust store, set `remaining: 30d`: a quarter
+    of their lifetime is years.
     """
     served_at: Endpoint | None = None
     """
-    Where they are served, as host:port. The certificate that is served must be the newest of those for its names.
+    The server of these certificates, as host:port. It must serve the newest certificate for its names.
 
-    That it was renewed and nobody has told the server is what goes wrong most.
+    Finds the most common failure: a renewed certificate that the server has not loaded.
     """
     server_name: ServerName | None = None
-    """The name to ask for there (SNI); the endpoint's host by default."""
+    """The requested name there (SNI); the endpoint's host by default."""
     starttls: StartTls | None = None
-    """How TLS begins there, where it does not begin with the first byte."""
+    """The protocol of STARTTLS there; none by default."""
     client_certificate: PemFile | None = None
-    """PEM file with a client certificate and its key, here and not on the host, where it asks for one."""
+    """PEM file with a client certificate and its key, on this machine, if the server requires one."""
     addresses: Addresses = Addresses.ALL
-    """Which addresses of the name must serve it; say `ipv4` where this machine has no IPv6."""
+    """The addresses of the name that must serve it; `ipv4` on a machine without IPv6."""
     reload_within: Duration = Duration.parse("1h")
-    """How long after a file was written what is served may still be an older one."""
+    """Maximum time from writing a file until the server must serve it."""
 
     stale: Severity = Severity.P2
-    """How bad it is that another certificate is served than the newest; worse where that one ends too soon."""
+    """Severity of a served certificate that is not the newest; a higher one where its remaining lifetime is short."""
 
     @property
     def worst_severity(self) -> Severity:
-        """How bad a violation can be at worst."""
+        """The highest severity of a violation."""
         return min(super().worst_severity, self.stale)
 
     @property
@@ -228,7 +228,7 @@ class TlsFiles(CertificatesLast, check="tls.files"):
 
     @property
     def handshakes(self) -> ShakeHands | None:
-        """The query about the endpoint; None where it is not judged."""
+        """The query about the endpoint; None without one."""
         if self.served_at is None:
             return None
         return ShakeHands(
@@ -241,10 +241,11 @@ class TlsFiles(CertificatesLast, check="tls.files"):
 
     @property
     def client_facts(self) -> dict[str, Fact]:
-        """The values that request what is served there; none where it is not judged."""
+        """The values of commands about the endpoint; none without one."""
         at = self.served_at
-        return client_facts(at.address, self.server_name or at.host, self.starttls) if at is not None else {}
+        name = self.server_name or (at.host if at is not None else "")
+        return client_facts(at.address, name, self.starttls, self.client_certificate) if at is not None else {}
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The files, and the endpoint where one is given."""
+        """The files, and the endpoint if there is one."""
         return (self.files, self.handshakes) if self.handshakes is not None else (self.files,)

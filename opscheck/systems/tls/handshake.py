@@ -17,7 +17,7 @@ from opscheck.systems.tls.x509 import Certificate, address_in
 
 
 class StartTls(StrEnum):
-    """A protocol that starts without TLS and upgrades; the values are those of `openssl s_client -starttls`."""
+    """A protocol that upgrades to TLS; the values are those of `openssl s_client -starttls`."""
 
     POSTGRES = "postgres"
     SMTP = "smtp"
@@ -50,32 +50,32 @@ class Protocol(StrEnum):
 
 
 class LegacyOffer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A server's answer to an offer of only versions that are too old."""
+    """A server's answer to an offer of only old versions."""
 
     accepted: Protocol | None = None
-    """The version that it accepted; None when it refused them all."""
+    """The accepted version; None when it refused all."""
     unknown: str = ""
-    """Why its answer is unknown."""
+    """The reason for an unknown answer."""
 
 
 class Handshake(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     The certificates that one address serves.
 
-    It was reached and spoke TLS: then `sent` holds the certificates. Or it was reached and did not: `failure` says how.
-    Or it was not reached: `problem` says why.
+    After a handshake `sent` has the certificates. Without one `failure` has the reason. For an unreachable address
+    `problem` has the reason.
     """
 
     address: str
     """With its port: `192.0.2.1:443`, `[2001:db8::1]:443`."""
     problem: Problem | None = None
-    """Why it was not reached, or did not answer in time."""
+    """The reason for no connection, or for no answer in time."""
     no_route: bool = False
     """True when the problem is this machine's: it has no route to any address of this family."""
     failure: str = ""
     """The failure of the handshake, as a sentence; or after it, the refusal of the client certificate."""
     advice: str = ""
-    """What to do about the failure."""
+    """The remedy of the failure."""
     protocol: str = ""
     """The negotiated version by OpenSSL's name: `TLSv1.3`."""
     sent: tuple[Certificate, ...] = ()
@@ -87,15 +87,15 @@ class Handshake(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Where no such chain is valid now, one that is complete but expired; empty where there is none.
     """
     untrusted: str = ""
-    """Why there is no chain, in OpenSSL's words; neither time, name nor strength is a reason."""
+    """OpenSSL's reason for no chain; time, name and strength do not count."""
     untrusted_code: int = 0
     """The code of that reason, X509_V_ERR_…"""
     refused: str = ""
-    """Why a client with default settings refuses, in OpenSSL's words: the first reason only."""
+    """OpenSSL's first reason why a client with default settings refuses."""
     refused_code: int = 0
     """The code of that reason, X509_V_ERR_…, where it is about the certificate."""
     older: LegacyOffer = LegacyOffer()
-    """Whether it accepts versions older than the minimum."""
+    """Its answer to an offer of versions older than the minimum."""
 
     @property
     def leaf(self) -> Certificate | None:
@@ -114,7 +114,7 @@ class Handshakes(msgspec.Struct, frozen=True, kw_only=True):
 @dataclass(frozen=True)
 class ShakeHands(Query[Handshakes], name="tls.handshake"):
     """
-    TLS handshakes with every address of an endpoint; no application data is sent.
+    TLS handshakes with every address of an endpoint, without application data.
 
     `target` is an endpoint's name. `server_name` is sent as SNI, and the certificate must be for it; None is the
     endpoint's host. `ca_file` and `client_certificate` are paths of PEM files.
@@ -136,9 +136,9 @@ class ShakeHands(Query[Handshakes], name="tls.handshake"):
 
 
 CLIENT_FACTS: Mapping[str, str] = {
-    "address": "where the certificate is served, as host:port",
-    "client_options": "the options of openssl s_client there: STARTTLS and SNI",
-    "name": "the host name or address that is requested there",
+    "address": "the address that serves the certificate, as host:port",
+    "client_options": "the options of openssl s_client for it: STARTTLS, SNI and a client certificate",
+    "name": "the requested host name or address",
 }
 """The values of findings that `openssl s_client` needs."""
 FORMER_CLIENT_FACTS: Mapping[str, Former] = {
@@ -150,11 +150,14 @@ FORMER_CLIENT_FACTS: Mapping[str, Former] = {
 }
 
 
-def client_facts(address: str, name: str, starttls: StartTls | None) -> dict[str, Fact]:
+def client_facts(
+    address: str, name: str, starttls: StartTls | None, client_certificate: str | None = None
+) -> dict[str, Fact]:
     """The values that request the certificate for `name` at `address` with `openssl s_client`."""
     # Without -noservername openssl would send the host that it connects to.
     sni = ("-noservername",) if address_in(name) is not None else ("-servername", name)
     options = ("-starttls", str(starttls), *sni) if starttls else sni
+    options += ("-cert", client_certificate, "-cert_chain", client_certificate) if client_certificate else ()
     return {"address": address, "client_options": options, "name": name}
 
 
@@ -167,7 +170,7 @@ def _host(value: str) -> str:
     except UnicodeError:
         encoded = ""
     if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", encoded):
-        raise PydanticCustomError("server_name", "a host name alone, such as api.example.com")
+        raise PydanticCustomError("server_name", "a host name only, such as api.example.com")
     return name
 
 

@@ -1,4 +1,4 @@
-"""Limits on certificates that all their checks share: their remaining lifetime, keys and signatures."""
+"""Limits that all checks of certificates share: remaining lifetime, keys and signatures."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from opscheck.core.units import (
 )
 from opscheck.systems.tls.x509 import Certificate, weakest_of
 
-CLOCK_HINT = "if it was just issued: is the clock right here, and where it was issued?"
+CLOCK_HINT = "for a new certificate, compare the clocks here and at its CA"
 
 _ALL = 100.0
 _FORGEABLE = {"md2", "md4", "md5", "sha1"}
@@ -41,53 +41,53 @@ Automatic renewal happens at a third, or at half where certificates last for day
 
 
 def share_unless_time(given: dict[str, Any]) -> GradedMinimum[Percentage] | None:
-    """The default where no limit is `given` as a length of time."""
+    """The default, unless a limit is `given` as a duration."""
     return DEFAULT_SHARE if given.get("remaining") is None else None
 
 
 DurationLeft = GradedMinimum[Duration]
-"""How much longer something must be valid; `0s` is broken once it is valid no more."""
+"""Minimum remaining lifetime; `0s` is violated after the end."""
 ShareLeft = Annotated[
     GradedMinimum[Percentage],
     only(
         lambda limit: max(values(limit)) < _ALL,
         "limit_unreachable",
-        "a percentage below 100%: a new certificate has no more left",
+        "a percentage below 100%: a new certificate has just 100% left",
     ),
 ]
-"""How much of its lifetime something must have left; `0%` is broken once it is valid no more."""
+"""Minimum remaining share of the lifetime; `0%` is violated after the end."""
 
 
 class CertificatesLast(Expectation):
     """
-    Certificates are valid, and for long enough.
+    Certificates are valid, and have enough lifetime left.
 
-    Neither limit given, a certificate must have a quarter of its lifetime left (P3), an eighth (P1), and must not
-    have ended (P0). A number of days would be late for some certificates, and red for all their life for others.
+    Without a limit, a certificate must have a quarter of its lifetime left (P3), an eighth (P1), and must not have
+    ended (P0). A number of days would be too late for some certificates, and always violated by short-lived ones.
     """
 
     remaining: DurationLeft | None = None
-    """How much longer a certificate must be valid, such as `{P3: 30d, P1: 7d, P0: 1d}`."""
+    """Minimum remaining lifetime of a certificate, such as `{P3: 30d, P1: 7d, P0: 1d}`."""
     remaining_share: ShareLeft | None = Field(default_factory=share_unless_time)
     """
-    How much of its lifetime it must have left, from `notBefore` to `notAfter`; `{P3: 25%, P1: 12.5%, P0: 0%}` by
-    default where `remaining` is not given. Both may be given; each is then held to.
+    Minimum remaining share of the lifetime, from `notBefore` to `notAfter`; `{P3: 25%, P1: 12.5%, P0: 0%}` by default
+    without `remaining`. If both are given, both are judged.
     """
     rsa_bits: PositiveCount = 2048
-    """How long a key of RSA (or DSA) must be."""
+    """Minimum size of an RSA (or DSA) key in bits."""
     ec_bits: PositiveCount = 256
-    """How long a key on an elliptic curve must be."""
+    """Minimum size of an elliptic curve key in bits."""
     weak: Severity = Severity.P2
-    """How bad a key is that is too short, or a signature by a hash that can be forged (MD5, SHA-1)."""
+    """Severity of a key that is too short, or of a signature with a forgeable hash (MD5, SHA-1)."""
 
     @property
     def limits_are_given(self) -> bool:
-        """Whether the policy itself says how long certificates must last."""
+        """True when the policy itself limits the lifetime."""
         return bool({"remaining", "remaining_share"} & self.model_fields_set)
 
     @property
     def worst_severity(self) -> Severity:
-        """How bad a violation can be at worst."""
+        """The highest severity of a violation."""
         return min(super().worst_severity, self.weak)
 
 
@@ -107,15 +107,14 @@ class Lifetime:
     @classmethod
     def of_path(cls, path: tuple[Certificate, ...], certificate: Certificate | None = None) -> Self:
         """
-        The lifetime of a chain, which ends with `certificate`, by default with the first one that ends.
+        The lifetime of a chain until the end of `certificate`, by default of the first to end.
 
-        Its length is that of the first certificate: a quarter of an authority's twenty years would be red for five
-        of them.
+        Its length is that of the leaf: a quarter of a CA's twenty years would be violated for five of them.
         """
         end = (certificate or weakest_of(path)).not_after
         try:
             start = end - path[0].lifetime
-        except OverflowError:  # a certificate that outlasts the calendar, below an authority that does not
+        except OverflowError:  # a certificate until after the year 9999, below a CA that ends before
             start = datetime.min.replace(tzinfo=UTC)
         return cls(start, end)
 
@@ -137,7 +136,7 @@ class Lifetime:
         return f"{span}{of}, on {moment(self.end)}"
 
     def early_text(self, now: datetime) -> str:
-        """`not valid before 2026-03-02 12:00 UTC, in 1d`; empty where it has begun."""
+        """`not valid before 2026-03-02 12:00 UTC, in 1d`; empty after the start."""
         if self.start is None or self.start <= now:
             return ""
         return f"not valid before {moment(self.start)}, in {format_duration((self.start - now).total_seconds())}"
@@ -149,14 +148,14 @@ def moment(time: datetime) -> str:
 
 
 def severity_of(expectation: CertificatesLast, lifetime: Lifetime, now: datetime) -> Severity | None:
-    """The severity of too short a remaining time; None while it is long enough. An ended lifetime never is."""
+    """The severity of a short remaining time; None for a sufficient one. An ended lifetime always has one."""
     graded = [severity for severity, _ in _broken_limits(expectation, lifetime, now)]
     ended = [expectation.ungraded_severity] if lifetime.left(now) < 0 and not graded else []
     return min(graded + ended, default=None)
 
 
 def expected_of(expectation: CertificatesLast, lifetime: Lifetime, now: datetime) -> str:
-    """The limit with the worst severity that the remaining time breaks."""
+    """The violated limit with the highest severity."""
     broken = list(_broken_limits(expectation, lifetime, now))
     return min(broken, key=lambda one: one[0])[1] if broken else "still valid"
 
@@ -168,7 +167,7 @@ def judge_lifetime(
     now: datetime,
     **parts: Unpack[FindingParts],
 ) -> None:
-    """Measure the remaining time, and report one finding made of `parts` where it is too short."""
+    """Measure the remaining time, and report a finding with `parts` where it is too short."""
     measure_lifetime(findings, expectation, lifetime, now, parts.get("subject", ""))
     if (severity := severity_of(expectation, lifetime, now)) is not None:
         parts |= {"severity": severity, "since": lifetime.end if lifetime.left(now) < 0 else None}
@@ -213,8 +212,8 @@ def weaknesses(expectation: CertificatesLast, certificate: Certificate) -> Itera
     """
     Each weakness of a certificate: observed and expected.
 
-    The signature of a self-signed certificate is irrelevant: it is trusted for being known. A signature scheme that is
-    known by its object identifier alone is an obsolete one.
+    The signature of a self-signed certificate is irrelevant: trust does not depend on it. A signature scheme with only
+    an object identifier is obsolete.
     """
     least = {"RSA": expectation.rsa_bits, "DSA": expectation.rsa_bits, "EC": expectation.ec_bits}
     wanted = least.get(certificate.key, 0)

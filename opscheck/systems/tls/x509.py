@@ -15,7 +15,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The public part of one X.509 certificate."""
 
     subject: str
-    """As RFC 4514 writes it: `CN=api.example.com,O=Example`; may be empty."""
+    """In RFC 4514 format: `CN=api.example.com,O=Example`; may be empty."""
     issuer: str
     not_before: Timestamp
     not_after: Timestamp
@@ -23,7 +23,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     serial: str
     """In hexadecimal, as openssl prints it."""
     fingerprint: str
-    """SHA-256 of the whole certificate, in hexadecimal."""
+    """SHA-256 of the certificate, in hexadecimal."""
     names: tuple[str, ...] = ()
     """The host names and addresses of its subjectAltName; not its CN, which clients no longer accept."""
     key: str = ""
@@ -37,9 +37,9 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     Of an unknown signature scheme its object identifier, such as 1.2.840.113549.1.1.2.
     """
     self_issued: bool = False
-    """Whether its issuer equals its subject."""
+    """True when its issuer equals its subject."""
     issuer_urls: tuple[str, ...] = ()
-    """URLs of its issuer's certificate (AIA); some clients fetch it from there, and most do not."""
+    """URLs of its issuer's certificate (AIA); few clients fetch it from there."""
 
     @property
     def lifetime(self) -> timedelta:
@@ -54,9 +54,9 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 def path_from(head: Certificate, others: Iterable[Certificate]) -> tuple[Certificate, ...]:
     """
-    `head` and the certificates that signed it, as far as they are among `others`, matched by names.
+    `head` and the certificates among `others` that signed it, matched by names.
 
-    Of several certificates of one authority, as with cross-signing, the one that is valid longest.
+    Of several certificates of one CA, as with cross-signing, the one that is valid longest.
     """
     path, known = [head], tuple(others)
     while not path[-1].self_issued:
@@ -68,7 +68,7 @@ def path_from(head: Certificate, others: Iterable[Certificate]) -> tuple[Certifi
 
 
 def weakest_of(path: Iterable[Certificate]) -> Certificate:
-    """The certificate of a chain that ends first, and with it the chain."""
+    """The certificate of a chain that ends first; it ends the chain."""
     return min(path, key=lambda one: one.not_after)
 
 
@@ -76,8 +76,8 @@ def covers(names: Iterable[str], host: str) -> bool:
     """
     True when one of `names` matches `host` by RFC 6125.
 
-    An asterisk matches the whole first label, and one label only; never below a top-level domain. An address is
-    covered by the same address alone.
+    An asterisk matches exactly the first label, but never below a top-level domain. An address is covered only by the
+    same address.
     """
     address = address_in(host)
     if address is not None:
@@ -95,7 +95,7 @@ def _matches(name: str, host: str) -> bool:
 
 
 def address_in(text: str) -> IPv4Address | IPv6Address | None:
-    """The IP address that it is; None for a name. An address is never sent as SNI."""
+    """The IP address; None for a name. An address is never sent as SNI."""
     try:
         return ip_address(text.partition("%")[0])
     except ValueError:

@@ -105,7 +105,7 @@ def test_unmounted_folder_is_a_violation_without_numbers(tmp_path):
     (finding,) = findings.violations
 
     assert (Severity.P0, "a mount point") == (finding.severity, finding.expected)
-    assert finding.observed.startswith("no mount point: it lies on ")
+    assert finding.observed.startswith("not a mount point: ")
     assert CHECK_MOUNT.commands == finding.remediation.commands
     assert [] == findings.measurements
 
@@ -119,13 +119,13 @@ def test_folder_may_be_judged_by_its_disk(disk):
 def test_a_path_that_is_missing_is_a_violation(tmp_path):
     (finding,) = judged(tmp_path / "gone", mount_point=False, **GUIDE).violations
 
-    assert ("nothing is there", "a path that exists") == (finding.observed, finding.expected)
+    assert ("path not found", "an existing path") == (finding.observed, finding.expected)
 
 
 def test_something_without_a_size_is_unknown():
     problem = unknown(lambda: judged("/proc"))
 
-    assert (ProblemKind.UNSUPPORTED, "/proc is no disk: proc has no size") == (problem.kind, problem.text)
+    assert (ProblemKind.UNSUPPORTED, "/proc is not a disk: proc has no size") == (problem.kind, problem.text)
 
 
 def test_dynamic_inodes_never_run_out():

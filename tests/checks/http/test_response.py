@@ -84,7 +84,7 @@ def test_any_2xx_is_fine_and_a_list_means_each_of_it(judged):
     assert ["status 204"] == observed(judged(Response(status=204), status=200))
 
 
-def test_a_redirect_says_where_it_points(judged):
+def test_redirect_is_reported_with_its_location(judged):
     login = Response(status=302, headers={"Location": "https://sso.example.com/login"})
 
     assert ["status 302, to https://sso.example.com/login"] == observed(judged(login))
@@ -99,7 +99,7 @@ def test_login_page_behind_a_redirect_is_a_violation(judged):
 
     followed = judged(answer, follow_redirects=True, json=[{"path": "status", "equals": "ok"}])
 
-    assert ["the body (text/html) is no JSON: it begins with <h1>Log in</h1>"] == observed(followed)
+    assert ["body (text/html) is not JSON: it begins with <h1>Log in</h1>"] == observed(followed)
 
 
 def test_the_final_host_is_another_one(judged):
@@ -113,7 +113,7 @@ def test_the_final_host_is_another_one(judged):
     (finding,) = judged(answer, follow_redirects=True, final_host="127.0.0.1").violations
 
     assert finding.observed.startswith("redirected to http://localhost:")
-    assert "an answer from 127.0.0.1" == finding.expected
+    assert "a response from 127.0.0.1" == finding.expected
 
 
 def test_a_degraded_body_under_status_200_is_a_violation(judged):
@@ -129,21 +129,21 @@ def test_a_degraded_body_under_status_200_is_a_violation(judged):
 def test_headers_that_are_missing_or_different(judged):
     findings = judged(HEALTHY, headers={"Cache-Control": "no-store", "ETag": {"contains": "8"}})
 
-    assert ["no header Cache-Control", 'header ETag is "\\"7\\""'] == observed(findings)
+    assert ["header Cache-Control is missing", 'header ETag is "\\"7\\""'] == observed(findings)
 
 
 def test_a_body_that_is_another_text(judged):
     findings = judged(HEALTHY, body={"matches": "^pong$"})
 
-    assert ['the body is {"status": "ok", "jobs": 3}'] == observed(findings)
+    assert ['body is {"status": "ok", "jobs": 3}'] == observed(findings)
 
 
 def test_a_body_that_is_too_large(judged):
     small = judged(Response(body=b"x" * 2000), max_body="1KB")
     huge = judged(Response(body=b"x" * 3_000_000), max_body="2MB", body={"contains": "x"})
 
-    assert ["body of 2KB"] == observed(small)
-    assert ["body of more than 2MB"] == observed(huge)
+    assert ["body size 2KB"] == observed(small)
+    assert ["body size more than 2MB"] == observed(huge)
 
 
 def test_truncated_body_is_unknown(judged):
@@ -152,7 +152,7 @@ def test_truncated_body_is_unknown(judged):
     with pytest.raises(CouldNotObserve) as raised:
         judged(Response(body=body), json=[{"path": "status", "equals": "ok"}])
 
-    assert "the body is larger than the 1.05MB of it that were read" == raised.value.problem.text
+    assert "the body is larger than the 1.05MB that were read" == raised.value.problem.text
     assert "set `max_body`" in raised.value.problem.advice
     assert [] == observed(judged(Response(body=body), max_body="5MB", json=[{"path": "status", "equals": "ok"}]))
 
@@ -201,9 +201,9 @@ def test_sample_without_answer_breaks_every_limit(judged):
     findings = judged(answer, samples=2, latency={"P2": "10s", "P1": "60s"}, latency_of="max", severity="P3")
     status, latency = findings.violations
 
-    assert status.observed.startswith("no answer: 127.0.0.1:")
+    assert status.observed.startswith("no response: 127.0.0.1:")
     assert status.observed.endswith("in 1 of 2 samples")
-    assert "latency: no answer after" in latency.observed
+    assert "latency: no response after" in latency.observed
     assert ("<= 1m", Severity.P1) == (latency.expected, latency.severity)
 
 

@@ -1,4 +1,4 @@
-"""How an answer is compared with what was expected."""
+"""http.response: comparing a response with the expected values."""
 
 import pytest
 from hypothesis import given
@@ -75,9 +75,9 @@ def test_a_value_that_fits(value, rule):
         ([4], {"at_most": 5}, "v is [4], not a number"),
         ("bad", {"contains": "well"}, 'v is "bad"'),
         ([1], {"contains": True}, "v is [1]"),
-        (17, {"contains": "1"}, "v is 17, not a text"),
+        (17, {"contains": "1"}, "v is 17, not a string"),
         ("17", {"contains": 1}, 'v is "17"'),
-        (17, {"matches": "1"}, "v is 17, not a text"),
+        (17, {"matches": "1"}, "v is 17, not a string"),
         ("x", {"exists": False}, 'v is "x"'),
         (None, {"exists": True}, "v is missing or null"),
         (None, {"equals": "ok"}, "path not found: v"),
@@ -90,7 +90,7 @@ def test_unexpected_value_is_shown_with_its_type(value, rule, text):
     assert text == fault({"v": value}, **rule)
 
 
-def test_what_is_expected_reads_like_the_policy():
+def test_expected_text_matches_the_policy():
     expectation = expect(HttpResponse, API, severity="P1", json=[{"path": "a.b", "one_of": ["ok", "degraded"]}])
     (finding,) = judge(check, expectation, lambda _query: answering("{}")).violations
 
@@ -147,13 +147,13 @@ def test_body_without_json_is_quoted_with_its_type():
     with pytest.raises(UnexpectedBodyError) as raised:
         decode(answering("<html>\n  <h1>Log in</h1>", **{"content-type": "text/html"}))
 
-    assert "the body (text/html) is no JSON: it begins with <html> <h1>Log in</h1>" == str(raised.value)
+    assert "body (text/html) is not JSON: it begins with <html> <h1>Log in</h1>" == str(raised.value)
 
 
 def test_empty_or_compressed_body_is_described():
     with pytest.raises(UnexpectedBodyError, match="it is empty"):
         decode(answering("  "))
-    with pytest.raises(UnexpectedBodyError, match="packed as br, is no JSON"):
+    with pytest.raises(UnexpectedBodyError, match="compressed with br, is not JSON"):
         decode(answering("\x1b", **{"content-encoding": "br"}))
 
 
@@ -165,7 +165,7 @@ def samples(*seconds: float | None) -> tuple[Sample, ...]:
     ("which", "seconds"),
     [(LatencyOf.FIRST, 0.3), (LatencyOf.MEDIAN, 0.3), (LatencyOf.MAX, 0.4), (LatencyOf.P95, 0.4)],
 )
-def test_which_sample_counts(which, seconds):
+def test_latency_uses_the_selected_sample(which, seconds):
     assert seconds == sample_at(samples(0.3, 0.1, 0.4, 0.2), which).seconds
 
 
@@ -185,6 +185,6 @@ def test_latency_describes_its_samples():
     cold = Sample(seconds=0.5, status=200, cold=True)
 
     assert "on a new connection" == described((cold,), LatencyOf.FIRST)
-    assert "median of 2, 1 on a new connection, the slowest 500ms" == described(
+    assert "median of 2, 1 on a new connection, slowest 500ms" == described(
         (cold, Sample(seconds=0.1, status=200)), LatencyOf.MEDIAN
     )

@@ -86,8 +86,8 @@ def test_a_number_with_a_unit_reads_like_one(judged):
         (b'{"depth": null}', "path not found: depth"),
         (b"{}", "path not found: depth"),
         (b"[]", "path not found: depth"),
-        (b'{"depth": NaN}', 'the body (application/json) is no JSON: it begins with {"depth": NaN}'),
-        (b"", "the body (application/json) is no JSON: it is empty"),
+        (b'{"depth": NaN}', 'body (application/json) is not JSON: it begins with {"depth": NaN}'),
+        (b"", "body (application/json) is not JSON: it is empty"),
     ],
 )
 def test_value_that_is_not_a_number_is_a_violation(judged, body, observed):
@@ -103,5 +103,5 @@ def test_error_answer_has_no_number(judged):
 
 
 def test_truncated_body_is_unknown(judged):
-    with pytest.raises(CouldNotObserve, match="the body is larger than"):
+    with pytest.raises(CouldNotObserve, match="body is larger than"):
         judged(b'{"depth": 1, "rest": "' + b"x" * 2_000_000 + b'"}')

@@ -60,7 +60,7 @@ def test_kube_hpa_maxed_out_one_that_wants_more_than_it_may(age, count):
     assert count == len(found(maxed(since=NOW - age)))
 
 
-def test_what_a_person_does_when_it_is_maxed():
+def test_remedy_for_an_autoscaler_at_its_maximum():
     (violation,) = judged(Autoscaling, maxed()).violations
 
     assert ("api", "needs more than its maximum of 10 replicas for 1h", "enough with at most 10") == (
@@ -110,7 +110,7 @@ def test_on_its_way_to_the_maximum_it_is_not_there_yet():
     assert [] == found(maxed(replicas=8, wanted=10, scaled=ago(minutes=1)))
 
 
-def test_a_condition_that_went_from_one_limit_to_the_other_keeps_its_time_so_the_last_step_counts():
+def test_limit_changed_from_minimum_to_maximum_counts_from_last_step():
     assert [] == found(maxed(since=ago(days=3), scaled=ago(minutes=2)))
     (text,) = found(maxed(since=ago(days=3), scaled=ago(minutes=20)))
     assert text.endswith("replicas for 20m")
@@ -128,7 +128,7 @@ def test_an_autoscaler_that_cannot_read_its_metrics(reason, age, count):
     assert count == len(found(autoscaler(active=reason, since=NOW - age)))
 
 
-def test_what_a_person_does_about_metrics():
+def test_remedy_for_missing_metrics():
     blind = autoscaler(active="FailedGetResourceMetric", since=ago(minutes=20))
     (violation,) = judged(Autoscaling, blind).violations
 
@@ -136,7 +136,7 @@ def test_what_a_person_does_about_metrics():
     assert "the HPA was unable to compute the replica count: failed to get cpu utilization" == violation.evidence[0]
     assert [
         "kubectl -n default describe hpa api",
-        "kubectl -n default get apiservices.apiregistration.k8s.io | grep metrics  # the metrics APIs that api needs",
+        "kubectl -n default get apiservices.apiregistration.k8s.io | grep -e NAME -e metrics  # APIs that api needs",
         "kubectl -n default top pods  # api reads CPU and memory here, and needs requests on every container",
     ] == commands(Autoscaling, blind)
 
@@ -192,7 +192,7 @@ def test_kube_hpa_replicas_mismatch_what_it_wants_does_not_come(age, count):
     assert count == len(found(behind))
 
 
-def test_a_workload_with_a_pod_missing_explains_replicas_that_do_not_come_and_no_metrics():
+def test_missing_pod_explains_missing_replicas_but_not_metrics():
     blind = autoscaler(active="FailedGetResourceMetric", since=ago(minutes=20))
     apart = autoscaler(able="FailedUpdateScale", since=ago(minutes=20))
     behind = autoscaler(replicas=3, wanted=6, scaled=ago(minutes=20))
@@ -202,7 +202,7 @@ def test_a_workload_with_a_pod_missing_explains_replicas_that_do_not_come_and_no
     ]
 
 
-def test_what_does_not_come_is_told_with_its_numbers():
+def test_missing_replicas_are_reported_with_their_numbers():
     assert ["3 of 6 wanted replicas of deployment/api for 20m"] == found(
         autoscaler(replicas=3, wanted=6, scaled=ago(minutes=20))
     )

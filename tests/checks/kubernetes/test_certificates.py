@@ -80,7 +80,7 @@ def test_an_overdue_renewal_is_worse_the_less_is_left(severity, age):
     assert severity == only(a_certificate(age=age)).severity
 
 
-def test_waifulabs_5655_one_that_is_renewed_in_its_last_tenth_is_no_alarm_before():
+def test_waifulabs_5655_late_renewal_passes_before_it_is_due():
     assert [] == observed(judged(a_certificate(age=80, renewal=NOW + DAY)))
 
 
@@ -109,7 +109,7 @@ def test_one_that_is_being_issued_anew_is_no_trouble_while_the_old_one_is_valid(
     assert [] == observed(judged(a_certificate(age=60.02, conditions=renewing)))
 
 
-def test_an_attempt_that_failed_is_no_trouble_before_the_renewal_is_overdue_but_is_counted():
+def test_failed_attempt_before_the_due_renewal_is_only_counted():
     findings = judged(a_certificate(age=60.03, **FAILED))
 
     assert [] == findings.violations
@@ -131,7 +131,7 @@ def test_the_first_issuance_has_its_grace(count, age):
     assert count == len(observed(judged(not_issued(created=ago(**age)))))
 
 
-def test_a_first_issuance_that_failed_has_no_grace_and_says_when_it_is_tried_again():
+def test_failed_first_issuance_has_no_grace_and_names_the_retry():
     finding = only(not_issued(created=ago(minutes=5), **FAILED))
 
     assert "not issued for 5m: 3 attempts failed, the last 20m ago, the next in 3h40m" == finding.observed
@@ -242,7 +242,7 @@ def test_none_may_be_there_where_the_policy_says_so():
     assert [] == observed(judged(min_matches=0))
 
 
-def test_a_cluster_without_cert_manager_is_unknown_and_skipped_only_by_the_policys_word():
+def test_cluster_without_cert_manager_is_unknown_unless_skipped():
     with pytest.raises(CouldNotObserve):
         judged(missing={ListCertificates: ABSENT})
     assert not expectation_of().does_not_apply(ABSENT)

@@ -49,7 +49,7 @@ def chain(**fields):
     )
 
 
-def test_request_order_and_challenge_are_told_down_to_the_name_that_is_not_proven():
+def test_request_order_and_challenge_are_evidence_with_the_name():
     finding = only(not_issued(conditions=()), *chain(), issuer())
 
     assert (
@@ -125,7 +125,7 @@ def test_where_no_acme_is_installed_nothing_is_missed():
     assert 1 == len(finding.evidence)
 
 
-def test_what_may_not_be_read_is_said_and_changes_no_verdict():
+def test_unreadable_evidence_is_reported_without_a_verdict_change():
     missing = {ListCertificateRequests: DENIED, ListClusterIssuers: DENIED}
     finding = only(not_issued(conditions=()), missing=missing)
 
@@ -136,7 +136,7 @@ def test_what_may_not_be_read_is_said_and_changes_no_verdict():
     assert [] == observed(judged(a_certificate(), missing=missing))
 
 
-def test_orders_and_challenges_that_may_not_be_read_are_said_where_one_is_waited_for():
+def test_unreadable_orders_are_evidence_for_a_pending_request():
     request, its_order, _ = chain()
 
     assert "orders could not be read: may not list them" in (
@@ -147,7 +147,7 @@ def test_orders_and_challenges_that_may_not_be_read_are_said_where_one_is_waited
     )
 
 
-def test_an_issuer_that_says_nothing_yet_is_told_and_one_that_may_not_be_seen_is_not():
+def test_issuer_without_status_is_evidence_and_a_denied_one_is_not():
     silent = issuer("mine", "default")
     silent["status"] = {}
 

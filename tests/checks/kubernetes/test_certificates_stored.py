@@ -30,7 +30,7 @@ def only(*objects, **fields):
     return violation
 
 
-def test_what_is_stored_as_cert_manager_says_it_passes():
+def test_stored_certificate_equal_to_the_status_passes():
     assert [] == observed(stored(a_certificate(), secrets=[a_secret("api-tls", pem())]))
 
 
@@ -95,7 +95,7 @@ def test_a_secret_that_nobody_keeps_and_that_holds_no_certificate_is_told():
     assert ("by-hand", "tls.crt is empty") == (finding.subject, finding.observed)
 
 
-def test_a_secret_that_is_there_before_the_first_issuance_is_the_certificates_matter():
+def test_secret_before_the_first_issuance_is_judged_as_certificate():
     young = not_issued(created=ago(minutes=1))
 
     assert [] == observed(stored(young, secrets=[a_secret("api-tls", pem(end=-1))]))

@@ -56,7 +56,7 @@ def test_a_success_is_due_with_the_run_after_the_last_or_soon_after_it(late, cou
     assert count == len(observed(cronjobs_judged(a_cronjob(), now=due + late)))
 
 
-def test_what_is_overdue_is_told_with_its_limit_its_times_and_what_to_type():
+def test_overdue_cron_job_is_reported_with_limit_times_and_commands():
     findings = cronjobs_judged(a_cronjob(scheduled=ago(hours=10), succeeded=ago(days=3, hours=9, minutes=50)))
 
     (violation,) = findings.violations
@@ -119,7 +119,7 @@ def test_popeye_1501_a_cron_job_without_an_active_job_is_idle():
     assert [] == observed(cronjobs_judged(a_cronjob(active=())))
 
 
-def test_popeye_1502_a_new_cron_job_that_never_ran_is_fine_until_its_first_run_was_due():
+def test_popeye_1502_new_cron_job_passes_until_its_first_run_is_due():
     made, due = utc("2026-03-09T12:00"), utc("2026-03-10T02:00") + ALLOWED
     new = a_cronjob(created=made, scheduled=None, succeeded=None)
 
@@ -131,7 +131,7 @@ def test_popeye_1502_a_new_cron_job_that_never_ran_is_fine_until_its_first_run_w
     )
 
 
-def test_k8s_133662_a_last_success_before_the_last_run_is_normal_while_that_run_is_active():
+def test_k8s_133662_active_run_after_the_last_success_passes():
     running = a_cronjob(
         scheduled=ago(minutes=50), succeeded=ago(hours=1, minutes=10), active=["backup-1"], schedule="10 * * * *"
     )
@@ -149,7 +149,7 @@ def test_argo_24429_the_verdict_does_not_flap_with_each_run_that_starts():
     assert 1 == len(observed(cronjobs_judged(idle))) == len(observed(cronjobs_judged(running)))
 
 
-def test_k8s_122025_without_a_history_of_successes_it_cannot_be_told_whether_one_was():
+def test_k8s_122025_success_is_unknown_without_job_history():
     unrecorded = a_cronjob(succeeded=None, successfulJobsHistoryLimit=0)
 
     with pytest.raises(CouldNotObserve, match=r"backup: it keeps no successful jobs .*122025"):
@@ -171,7 +171,7 @@ def test_k8s_122025_a_cluster_that_records_successes_is_believed():
     assert 1 == len(observed(cronjobs_judged(a_cronjob(successfulJobsHistoryLimit=0, **LATE))))
 
 
-def test_what_is_late_is_found_beside_what_cannot_be_told():
+def test_overdue_cron_job_is_reported_next_to_unknown_ones():
     expectation = expect(CronJobsOnTime, TARGET, severity="P1")
     both = [a_cronjob("late", **LATE), a_cronjob("odd", schedule="0 0 L * *")]
 
@@ -263,7 +263,7 @@ def test_one_failed_run_is_the_jobs_affair_as_long_as_no_success_is_overdue():
     assert [] == observed(cronjobs_judged(a_cronjob(), a_run(created=ago(hours=2), failed=ago(hours=1))))
 
 
-def test_the_newest_run_that_failed_is_evidence_where_something_nearer_is_to_blame():
+def test_failed_run_is_evidence_when_another_cause_is_reported():
     run = a_run(29552280, created=ago(days=2), failed=ago(days=2))
 
     (violation,) = cronjobs_judged(a_cronjob(suspend=True, **LATE), run).violations

@@ -87,11 +87,11 @@ def test_kube_pdb_not_enough_healthy_pods():
     ) == violation.because
 
 
-def test_what_a_person_does_about_it():
+def test_remedies_for_a_budget_short_of_pods():
     assert [
         "kubectl -n default describe pdb web",
         "kubectl -n default get pods -l app=web -o wide",
-        "kubectl -n default rollout status deployment/web --timeout=10s",
+        "kubectl -n default rollout status deployment/web --watch=false",
     ] == commands(DisruptionBudgets, short(), web(1), down(2), down(3))
 
 
@@ -102,7 +102,7 @@ def test_pods_may_be_down_within_the_grace(age, count):
     assert count == len(found(short(since=since), web(1), down(2, since), down(3, since)))
 
 
-def test_where_no_pod_may_ever_be_evicted_the_condition_is_old_and_the_pod_tells_since_when():
+def test_pod_time_counts_when_evictions_are_always_forbidden():
     single = {"expected": 1, "healthy": 0, "wanted": 1, "since": MONTH}
 
     assert [] == found(budget(**single), down(1, ago(minutes=1)))
@@ -219,7 +219,7 @@ def single(**fields):
     return budget(**{"expected": 1, "healthy": 1, "wanted": 1, "since": MONTH} | fields)
 
 
-def test_a_single_replica_that_may_never_go_is_normal_unless_the_policy_says_otherwise():
+def test_required_single_replica_passes_without_an_allowed_limit():
     assert [] == found(single(), web(1))
 
     (violation,) = judged(DisruptionBudgets, single(), web(1), allowed={"P3": 1}).violations
@@ -239,7 +239,7 @@ def test_in_the_middle_of_a_rollout_none_may_go(age, count):
     assert count == len(found(single(since=NOW - age), web(1), allowed={"P3": 1}))
 
 
-def test_k8s_104487_a_budget_of_no_pod_is_normal_unless_the_policy_says_otherwise():
+def test_k8s_104487_budget_without_pods_passes_without_min_pods():
     lonely = budget(expected=0, healthy=0, wanted=0)
 
     assert [] == found(lonely, allowed={"P3": 1})
@@ -251,7 +251,7 @@ def test_k8s_104487_a_budget_of_no_pod_is_normal_unless_the_policy_says_otherwis
 # What it has in common with others
 
 
-def test_what_is_wrong_with_its_pods_explains_it():
+def test_faults_of_its_pods_explain_a_budget():
     broken = [down(2), down(3)]
 
     (pods,) = judged_pods(*broken).violations

@@ -81,7 +81,7 @@ def test_a_name_that_resolves_to_its_service_is_well():
 # Names
 
 
-def test_a_bare_name_is_a_service_of_the_namespace_and_the_rest_is_told_by_its_dots():
+def test_bare_name_is_a_service_and_dots_decide_for_others():
     names = ["api", "db.data.svc", "db-0.db.data.svc.cluster.local", "example.com"]
 
     assert (API, "db.data.svc.cluster.local", "db-0.db.data.svc.cluster.local", "example.com") == expectation_of(
@@ -136,7 +136,7 @@ def test_a_mistake_is_told_in_terms_of_the_field(fields, text):
 # Not resolved
 
 
-def test_a_name_that_does_not_exist_is_told_apart_from_a_resolver_that_does_not_answer():
+def test_missing_name_is_distinguished_from_a_silent_resolver():
     (violation,) = judged(found={API: lost()}).violations
 
     assert (API, "no such name, or no address", "an address") == (
@@ -148,7 +148,7 @@ def test_a_name_that_does_not_exist_is_told_apart_from_a_resolver_that_does_not_
     assert ("target/shop/service/api",) == violation.because
 
 
-def test_what_nslookup_says_is_evidence():
+def test_nslookup_output_is_evidence():
     said = f"server can't find {API}: NXDOMAIN"
 
     (violation,) = judged(api(), found={API: lost(said=said, tool="nslookup")}).violations
@@ -235,7 +235,7 @@ def test_another_address_than_the_services_is_found():
     )
 
 
-def test_one_family_of_a_service_is_enough_and_addresses_are_compared_as_addresses():
+def test_one_ip_family_is_enough_and_addresses_are_normalised():
     both = api(clusterIPs=["10.96.12.7", "fd00:0:0:0::7"])
 
     assert [] == observed(both, found={API: resolved("10.96.12.7")})
@@ -323,7 +323,7 @@ def test_each_kind_of_trouble_has_its_own_commands():
 
     assert [
         ask,
-        "kubectl -n shop get service api",
+        "kubectl -n shop get services  # look for api",
         "kubectl -n shop get endpointslices -l kubernetes.io/service-name=api",
     ] == commands(found={API: lost()})
     assert [ask, "kubectl -n shop get service api -o wide"] == commands(api(), found={API: resolved("192.0.2.1")})

@@ -209,7 +209,7 @@ def test_k8sgpt_secrets_that_may_not_be_listed_are_unknown_and_not_missing():
         judged(tls, *healthy(), missing={ListSecretNames("target", "default"): denied}, tls_secrets=True)
 
 
-def test_what_was_found_stands_beside_what_could_not_be_looked_at():
+def test_findings_are_kept_when_another_list_is_denied():
     expectation = expectation_of(tls_secrets=True)
     denied = Problem(kind=ProblemKind.DENIED, text="may not list secrets")
     known = answers([an_ingress(backends={"/": "lost:80"})], ALL, ("default",))
@@ -310,7 +310,7 @@ def test_an_ingress_without_an_address_is_found():
     ) == violation.evidence
 
 
-def test_that_others_of_its_class_have_an_address_is_told():
+def test_addresses_of_the_same_class_are_evidence():
     (violation,) = judged(an_ingress(address=""), an_ingress("other"), *healthy()).violations
 
     assert ("other ingresses of class nginx have an address",) == violation.evidence
@@ -344,7 +344,7 @@ def test_each_kind_of_trouble_has_its_own_commands():
         "kubectl -n default get endpointslices -l kubernetes.io/service-name=api",
         "kubectl -n default describe service api",
     ] == commands(an_ingress(), a_service())
-    assert [describe, "kubectl -n default get secret shop-tls"] == commands(
+    assert [describe, "kubectl -n default get secrets  # look for shop-tls"] == commands(
         an_ingress(tls={"shop-tls": []}), *healthy(), tls_secrets=True
     )
     assert [describe, "kubectl -n default get ingressclasses  # look for nginx"] == commands(

@@ -55,7 +55,7 @@ def test_jobs_that_are_complete_or_run_are_well():
 # Failed
 
 
-def test_a_failed_job_is_told_with_its_reason_its_pod_and_how_the_container_ended():
+def test_failed_job_is_reported_with_reason_pod_and_exit_code():
     older = a_failed_pod("migrate-aaaaa", created=ago(minutes=58))
     (violation,) = jobs_judged(a_job(**FAILED), a_failed_pod(), older).violations
 
@@ -95,7 +95,7 @@ def test_commands_name_the_context_that_the_policy_pins():
     assert "kubectl --context prod -n default describe job migrate" == commands(JobsComplete, findings, pinned)[0]
 
 
-def test_mixin_246_a_job_that_is_complete_has_succeeded_however_many_pods_failed():
+def test_mixin_246_complete_job_with_failed_pods_passes():
     assert [] == observed(jobs_judged(a_job(completed=ago(minutes=1), failed_pods=5)))
 
 
@@ -168,7 +168,7 @@ def test_pods_that_cannot_be_read_change_no_verdict():
 
 
 @pytest.mark.parametrize("unread", [ListJobs, ListCronJobs])
-def test_what_cannot_be_read_is_unknown(unread):
+def test_unreadable_jobs_are_unknown(unread):
     expectation = expect(JobsComplete, TARGET, severity="P1")
     denied = Problem(kind=ProblemKind.DENIED, text="may not list them")
 
@@ -214,7 +214,7 @@ def test_a_run_in_progress_does_not_hide_that_the_one_before_failed():
     assert 1 == len(observed(jobs_judged(failed, runs)))
 
 
-def test_jiraska_3326_a_failed_run_is_old_news_after_a_success_that_was_deleted_since():
+def test_jiraska_3326_failed_run_before_a_deleted_success_passes():
     failed = a_run(created=ago(days=2), failed=ago(days=2))
 
     assert [] == observed(jobs_judged(failed, a_cronjob(succeeded=ago(hours=10), successfulJobsHistoryLimit=0)))
@@ -296,7 +296,7 @@ def test_a_job_that_is_being_deleted_is_left_out():
     assert [] == observed(jobs_judged(job))
 
 
-def test_ttl_seconds_after_finished_jobs_that_are_gone_need_a_word_of_the_policy():
+def test_jobs_deleted_after_their_ttl_need_min_matches_zero():
     assert ["0 jobs"] == observed(jobs_judged())
     assert [] == observed(jobs_judged(min_matches=0))
 

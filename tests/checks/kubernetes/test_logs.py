@@ -142,7 +142,7 @@ def test_capitals_matter_unless_the_policy_says_so(world, judged):
     assert 1 == len(judged(ignore_case=True).violations)
 
 
-def test_what_the_container_wrote_before_its_restart_counts(world, judged):
+def test_lines_before_a_restart_count(world, judged):
     world.add(pod("web-1", "shop", labels=WEB, restarts=1, terminated=NOW - timedelta(minutes=30)))
     world.log("web-1", *["ERROR"] * 6, namespace="shop", previous=True)
     world.log("web-1", *["ERROR"] * 5, namespace="shop")
@@ -227,7 +227,7 @@ def test_a_kubelet_that_does_not_answer_makes_it_unknown(api, judged):
     assert f"1 of 2 logs could not be read: web-1/app: {lost}" == unknown(judged).text
 
 
-def test_what_the_kubelet_writes_in_place_of_a_log_is_no_line_of_it(api, judged):
+def test_kubelet_error_in_place_of_a_log_is_not_a_line(api, judged):
     gone = "unable to retrieve container logs for containerd://c0ffee"
     api.answer(LOGS, Response(200, gone.encode(), "text/plain"))
 
@@ -249,7 +249,7 @@ def test_a_pod_that_was_deleted_meanwhile_is_no_pod_any_more(api, world, judged)
     assert "matching lines 11 (in 1d, 1 pod)" == judged().violations[0].observed
 
 
-def test_what_was_found_counts_though_another_log_could_not_be_read(api, world, judged):
+def test_matches_count_when_another_log_is_unreadable(api, world, judged):
     api.answer(LOGS, scripts.respond_with(500, b"boom", content_type="text/plain"))
     world.log("web-2", *["ERROR"] * 11, namespace="shop")
 

@@ -70,7 +70,7 @@ def test_popeye_701_a_node_whose_kubelet_is_silent_is_one_finding_and_not_five()
     )
 
 
-def test_mixin_a_node_that_is_cordoned_may_be_not_ready_while_somebody_works_on_it():
+def test_mixin_cordoned_node_may_be_not_ready_in_maintenance():
     in_work = a_node(ready=False, since=ago(hours=3), cordoned=ago(hours=4))
     forgotten = a_node(ready=False, since=ago(hours=3), cordoned=ago(days=2))
 
@@ -89,7 +89,7 @@ def test_a_cordon_without_a_time_excuses_nothing():
 
 
 @pytest.mark.parametrize(("age", "fires"), [(GRACE - SECOND, False), (GRACE + SECOND, True)])
-def test_a_node_that_never_reported_anything_is_not_ready_once_its_grace_is_over(age, fires):
+def test_node_without_a_report_is_not_ready_after_its_grace(age, fires):
     silent = a_node(created=NOW - age)
     silent["status"]["conditions"] = []
 
@@ -103,7 +103,7 @@ def test_a_half_written_node_is_no_alarm_and_counts_as_not_ready():
     assert 0 == findings.measurements[1].value
 
 
-def test_a_node_that_is_not_ready_names_its_pods_only_when_they_were_asked_for_anyway():
+def test_unready_node_lists_its_pods_only_if_they_were_queried():
     down, pods = (
         a_node(ready=False, since=ago(hours=1)),
         [a_pod("web-1"), a_pod("web-2"), a_pod("done", phase="Succeeded")],
@@ -129,7 +129,7 @@ REMOVALS = [
 
 
 @pytest.mark.parametrize("key", REMOVALS)
-def test_mixin_KubeNodeUnreachable_leaves_out_nodes_that_are_about_to_be_removed(key):  # noqa: N802 - its own name
+def test_mixin_KubeNodeUnreachable_ignores_nodes_to_be_removed(key):  # noqa: N802 - its own name
     assert [] == observed(a_node(ready="Unknown", since=ago(minutes=59), taints=[taint(key)]))
 
 
@@ -272,7 +272,7 @@ def test_a_node_that_joined_cordoned_is_meant_to_be_so():
         ("v1.30.5-gke.1014001", "v1.33.5-gke.10", True),
     ],
 )
-def test_kubelets_are_never_newer_than_the_api_server_and_at_most_three_minors_older(kubelet, server, fits):
+def test_kubelet_version_is_at_most_three_minors_older_never_newer(kubelet, server, fits):
     assert fits is not bool(observed(a_node(version=kubelet), server=server))
 
 

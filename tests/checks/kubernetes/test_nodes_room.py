@@ -91,7 +91,7 @@ def test_a_node_that_just_joined_is_not_held_to_what_it_has_not_said():
     assert [0.0] == measured(a_node("node-1"), node, pods=[], **CPU)
 
 
-def test_who_may_not_list_all_pods_still_hears_of_nodes_that_are_down():
+def test_down_nodes_are_reported_without_permission_to_list_pods():
     expectation = expected(**CPU)
     down = a_node(ready=False, since=ago(hours=1))
     answers = {

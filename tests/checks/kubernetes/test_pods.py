@@ -198,7 +198,7 @@ def test_a_finding_on_several_pods_is_about_their_owner():
     assert [("target/default/deployment/web", ("target/default/deployment/web",))] == explained(*pods)
 
 
-def test_what_explains_one_pod_of_several_does_not_explain_the_others():
+def test_cause_of_one_pod_does_not_explain_several():
     same_node = [a_pod(f"web-7d4b9c6f5d-{end}", ready=False, since=ago(hours=1)) for end in ("2xkqp", "9fjrm")]
 
     assert "target/node/node-1" in explained(*same_node)[0][1]

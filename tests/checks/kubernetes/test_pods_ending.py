@@ -71,14 +71,14 @@ def test_a_failed_pod_that_nobody_replaces_stays_a_violation():
 
 
 @pytest.mark.parametrize("reason", ["Terminated", "NodeShutdown", "Shutdown"])
-def test_k8s_113278_what_an_orderly_shutdown_of_a_node_leaves_behind_is_no_trouble(reason):
+def test_k8s_113278_pods_left_by_a_graceful_shutdown_pass(reason):
     words = "Pod was terminated in response to imminent node shutdown."
     left = a_pod("web-7d4b9c6f5d-9fjrm", phase="Failed", reason=reason, message=words, since=ago(minutes=5))
 
     assert [] == observed(without_containers(left), a_pod())
 
 
-def test_what_a_shutdown_ended_for_good_is_trouble():
+def test_pod_ended_by_a_shutdown_without_replacement_is_violated():
     left = a_pod("one-off", phase="Failed", reason="Terminated", since=ago(minutes=5), owner=None)
 
     assert ["Terminated"] == observed(without_containers(left), a_pod())
@@ -90,7 +90,7 @@ def test_an_eviction_is_explained_by_its_node():
     assert ("target/node/node-3", "target/default/statefulset/web") == violation.because
 
 
-def test_k8sgpt_1436_a_container_that_ended_in_an_error_is_found_while_another_runs_on():
+def test_k8sgpt_1436_failed_container_is_reported_while_another_runs():
     half = a_pod("one-off", owner=None, containers=("app", "proxy"), ready=False, since=ago(minutes=20))
     half["spec"]["restartPolicy"] = "Never"
     status_of(half)["state"] = {"terminated": termination(ago(minutes=20))}
@@ -147,7 +147,7 @@ def forsaken(name="web-7d4b9c6f5d-2xkqp", since=None, **fields):
     return pod
 
 
-def test_k8s_72226_the_node_controller_takes_ready_away_while_the_containers_stay_ready_on_paper():
+def test_k8s_72226_lost_node_is_detected_by_containers_still_ready():
     (violation,) = judged(forsaken()).violations
 
     assert "not ready for 40m: node node-3 does not report; deployment/web" == violation.observed
@@ -165,7 +165,7 @@ def test_a_pod_of_a_job_on_a_lost_node_is_lost_too():
     assert text.startswith("not ready for 40m: node node-3 does not report")
 
 
-def test_what_was_lost_with_one_node_is_one_finding_about_that_node():
+def test_pods_lost_with_one_node_are_one_finding():
     lost = [forsaken(), forsaken("api-55c9d8b7f4-9fjrm"), forsaken("db-0", owner="StatefulSet/db")]
 
     (violation,) = judged(*lost).violations
@@ -184,7 +184,7 @@ def test_a_pod_that_was_deleted_from_a_silent_node_is_lost_and_not_stuck():
     assert not any("finalizers" in command for command in violation.remediation.commands)
 
 
-def test_who_ended_a_pod_is_told_where_that_was_the_cluster():
+def test_component_that_ended_a_pod_is_evidence():
     going = a_pod(deleted=ago(hours=1))
     words = "Taint manager: deleting due to NoExecute taint"
     going["status"]["conditions"].append(
@@ -196,7 +196,7 @@ def test_who_ended_a_pod_is_told_where_that_was_the_cluster():
     assert (f"DeletionByTaintManager: {words}",) == violation.evidence
 
 
-def test_k8s_72226_a_pod_that_cannot_go_from_a_lost_node_is_not_to_be_deleted_by_force():
+def test_k8s_72226_pod_on_a_lost_node_gets_no_forced_deletion():
     lost = a_pod(phase="Unknown", node="node-3", deleted=ago(hours=1))
 
     (violation,) = judged(lost, a_pod("web-2")).violations

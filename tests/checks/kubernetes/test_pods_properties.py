@@ -139,7 +139,7 @@ def test_the_order_of_pods_conditions_and_statuses_means_nothing(data, found):
 
 
 @given(pods(), st.integers(0, 7200))
-def test_what_is_quiet_with_a_short_grace_is_quiet_with_a_longer_one(one, grace):
+def test_longer_grace_never_adds_findings(one, grace):
     if fault_of(one, NOW, grace) is None:
         assert fault_of(one, NOW, grace + 3600) is None
 

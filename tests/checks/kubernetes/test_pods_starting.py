@@ -103,7 +103,7 @@ def test_a_kill_alone_is_not_called_out_of_memory():
     assert "doubled_memory" not in violation.facts
 
 
-def test_what_a_container_wrote_at_its_end_is_told_without_its_secrets():
+def test_termination_message_is_evidence_without_secrets():
     last_words = termination(ago(seconds=40)) | {"message": "cannot log in with password=hunter2"}
 
     (violation,) = judged(crashing(terminated=last_words)).violations

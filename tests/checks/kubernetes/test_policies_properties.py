@@ -70,7 +70,7 @@ def test_no_field_is_needed(kind, whole, fields, null):
 @CASES
 @given(data=st.data())
 @settings(max_examples=examples(60))
-def test_what_lacks_many_fields_is_judged_too(kind, whole, fields, data):
+def test_objects_without_many_fields_are_judged(kind, whole, fields, data):
     lacking = whole
     for _ in range(data.draw(st.integers(2, 6))):
         left = [path for path in paths(lacking) if "matchLabels" not in path[:-1]]

@@ -56,7 +56,7 @@ def test_a_full_quota_breaks_99_percent_and_keeps_100():
     assert [] == found(memory("10Gi"), used={"P3": "100%"})
 
 
-def test_what_a_person_does_about_a_full_quota():
+def test_remedies_for_a_full_quota():
     full = memory("9728Mi")
 
     (violation,) = judged(Quotas, full).violations
@@ -92,7 +92,7 @@ def test_objects_that_are_counted_are_listed_oldest_first(resource, listed):
     assert f"kubectl -n default get {listed} --sort-by=.metadata.creationTimestamp" == commands(Quotas, full)[1]
 
 
-def test_cpu_alone_means_what_is_requested_and_a_vendors_resource_keeps_its_dots():
+def test_cpu_means_requests_and_vendor_resources_keep_their_dots():
     full = quota(hard={"cpu": "1", "requests.nvidia.com/gpu": "1"}, used={"cpu": "1", "requests.nvidia.com/gpu": "1"})
 
     shown = [command for command in commands(Quotas, full) if "TAKES" in command]
@@ -110,7 +110,7 @@ def test_quantities_are_read_in_every_spelling(used, hard):
     assert f"requests.cpu 95% ({used} of {hard})" == text
 
 
-def test_kube_quota_exceeded_more_than_all_is_a_violation_of_the_expectations_own_severity():
+def test_kube_quota_exceeded_above_100_has_the_severity_of_the_expectation():
     (violation,) = judged(Quotas, memory("12Gi"), used={"P3": "90%"}, severity="P1").violations
     assert ("limits.memory 120% (12Gi of 10Gi)", Severity.P1) == (violation.observed, violation.severity)
 
@@ -187,7 +187,7 @@ def test_a_new_quota_has_not_been_counted_yet(age, count):
         ),
     ],
 )
-def test_what_has_not_been_counted_is_no_pass(change, reason):
+def test_uncounted_quota_does_not_pass(change, reason):
     with pytest.raises(CouldNotObserve) as caught:
         judged(Quotas, memory("1Gi") | change)
 

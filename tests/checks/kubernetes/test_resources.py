@@ -64,7 +64,7 @@ def test_containers_that_set_what_is_required_are_well():
     assert [("pods", 1), ("containers", 1)] == [(one.name, one.value) for one in findings.measurements]
 
 
-def test_a_missing_limit_for_cpu_is_often_deliberate_and_no_violation_by_default():
+def test_missing_cpu_limit_passes_by_default():
     assert ("requests.cpu", "requests.memory", "limits.memory") == expected().require
     assert [] == observed(a_pod())
     assert ["container app has no limits.cpu"] == observed(a_pod(), require=["limits.cpu"])
@@ -91,13 +91,13 @@ def test_each_container_must_set_them_and_only_what_is_missing_is_named():
     assert ["container proxy has no requests.memory"] == observed(item)
 
 
-def test_what_only_the_new_pods_of_a_rollout_set_is_told_with_the_pods_that_lack_it():
+def test_settings_missing_in_old_pods_are_reported_with_these_pods():
     (violation,) = judged(bare(f"{WEB}-bbbbb"), a_pod(f"{WEB}-ccccc")).violations
 
     assert (f"in 1 of 2 pods: {WEB}-bbbbb",) == violation.evidence
 
 
-def test_what_the_pod_sets_as_a_whole_counts_for_its_containers():
+def test_settings_of_a_whole_pod_count_for_its_containers():
     item = bare(containers=("app", "proxy"))
     item["spec"]["resources"] = {"requests": REQUESTS, "limits": LIMITS}
     half = bare()
@@ -107,7 +107,7 @@ def test_what_the_pod_sets_as_a_whole_counts_for_its_containers():
     assert ["container app has no requests.cpu, requests.memory"] == observed(half)
 
 
-def test_what_is_in_force_after_a_resize_in_place_counts():
+def test_values_in_force_after_a_resize_count():
     item = bare()
     item["status"]["containerStatuses"][0]["resources"] = {"requests": REQUESTS, "limits": LIMITS}
 
@@ -160,7 +160,7 @@ def test_popeye_288_a_selector_that_matches_nothing_is_no_pass():
     assert [] == observed(min_matches=0)
 
 
-def test_what_may_be_required_is_listed():
+def test_error_lists_the_settings_that_can_be_required():
     with pytest.raises(ValidationError, match=r"requests\.cpu"):
         expected(require=["cpu"])
     with pytest.raises(ValidationError, match="at least 1"):

@@ -117,7 +117,7 @@ def test_a_generation_that_nobody_sees_is_told_before_anything_else():
     assert ago(hours=1) == violation.since
 
 
-def test_somebody_who_annotates_all_day_does_not_hide_a_generation_that_nobody_sees():
+def test_annotation_changes_do_not_hide_an_unobserved_generation():
     unseen = web(generation=5, observed=4, edited=ago(hours=1))
     fields = {"f:metadata": {"f:annotations": {"f:refreshed": {}}}}
     unseen["metadata"]["managedFields"].append({"time": "2026-03-01T11:59:00Z", "fieldsV1": fields})
@@ -125,7 +125,7 @@ def test_somebody_who_annotates_all_day_does_not_hide_a_generation_that_nobody_s
     assert 1 == len(observed(unseen))
 
 
-def test_what_the_status_says_of_an_older_generation_is_no_trouble():
+def test_status_of_an_older_generation_is_not_a_violation():
     mended = failed(generation=5, observed=4, edited=ago(seconds=1))
 
     assert [] == observed(mended, *web_pods(3), of_new_version())
@@ -184,7 +184,7 @@ def test_a_pod_may_be_missing_within_the_grace(age, count):
 
 
 @pytest.mark.parametrize(("age", "count"), EDGE)
-def test_a_deployment_that_is_unavailable_for_too_long_is_told_though_its_pods_are_made_anew(age, count):
+def test_unavailable_deployment_is_reported_while_its_pods_are_recreated(age, count):
     down = web(available=0, since=NOW - age)
 
     assert count == len(observed(down, never_ready("web-7d4b9c6f5d-new", ago(seconds=20))))
@@ -226,7 +226,7 @@ def test_no_pod_may_be_missing_while_others_wait_for_minreadyseconds():
 # Refused
 
 
-def test_what_is_refused_is_told_though_other_pods_come_and_go():
+def test_refused_pods_are_reported_while_other_pods_change():
     refused = web(replicas=4, available=3, max_unavailable=1, refused=QUOTA, since=ago(hours=1))
 
     assert 1 == len(observed(refused, *web_pods(3, created=ago(minutes=2), since=ago(minutes=1))))
@@ -248,7 +248,7 @@ def test_a_quota_may_refuse_pods_within_the_grace(age, count):
     assert count == len(observed(refused, *web_pods(3)))
 
 
-def test_what_a_quota_refuses_is_told_with_its_words():
+def test_refusal_by_a_quota_is_reported_with_its_message():
     refused = web(replicas=4, updated=3, available=3, max_unavailable=1, refused=QUOTA, since=ago(hours=1))
 
     (text,) = observed(refused, *web_pods(3))

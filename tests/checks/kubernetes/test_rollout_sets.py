@@ -37,7 +37,7 @@ def test_kstatus_a_stateful_set_has_no_conditions_so_its_pods_tell_the_time(age,
 
 
 @pytest.mark.parametrize(("age", "count"), EDGE)
-def test_mixin_changes_0_counters_that_stand_still_are_told_by_when_they_were_written(age, count):
+def test_mixin_changes_0_static_counters_are_judged_by_write_time(age, count):
     assert count == len(observed(db(updated=1, since=NOW - age), *db_pods(0, 1, 2)))
 
 

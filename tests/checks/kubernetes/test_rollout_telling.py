@@ -112,7 +112,7 @@ def test_pods_that_no_node_takes_are_told_with_the_schedulers_words():
     ) in commands(web(available=0, since=since), *waiting)
 
 
-def test_what_most_pods_suffer_from_is_told_first_and_the_others_after_it():
+def test_most_frequent_fault_is_reported_first():
     since = ago(minutes=40)
     pods = [its_pod("web-7d4b9c6f5d-0", ready=False, since=since), crashing("web-7d4b9c6f5d-1")]
 
@@ -168,7 +168,7 @@ def test_popeye_288_a_selector_that_matches_nothing_is_no_pass():
     ] == commands(web(), selector="app=api")
 
 
-def test_what_is_half_written_is_no_alarm_and_counts_for_nothing():
+def test_incomplete_workload_is_not_judged_or_counted():
     nothing = {"kind": "Deployment", "metadata": {"name": "web", "namespace": "default"}}
 
     assert ["0 workloads"] == observed(nothing)

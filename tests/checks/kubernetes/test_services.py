@@ -373,7 +373,7 @@ def test_warnings_about_the_service_are_evidence():
     assert "SyncLoadBalancerFailed, 3m ago: quota exceeded" == violation.evidence[-1]
 
 
-def test_what_cannot_be_listed_is_no_pass():
+def test_unlisted_services_do_not_pass():
     denied = Problem(kind=ProblemKind.DENIED, text="may not list endpoint slices")
 
     def answer(query):

@@ -16,7 +16,7 @@ from tests.checks.kubernetes.judging_services import (
 # What selects
 
 
-def test_k8sgpt_a_selector_that_matches_nothing_is_one_finding_and_not_one_for_each_label():
+def test_k8sgpt_selector_without_pods_is_one_finding():
     wanted = {"app": "apl", "tier": "web"}
     there = [*pods(2), a_pod("db-0", labels={"app": "db"})]
 
@@ -40,7 +40,7 @@ def test_a_name_for_something_outside_has_no_endpoints():
     assert ["services", "services without pods of their own"] == [one.name for one in findings.measurements]
 
 
-def test_a_service_without_a_selector_is_judged_by_the_slices_that_somebody_wrote():
+def test_service_without_selector_is_judged_by_manual_slices():
     by_hand = a_service("db", selector={})
     down = endpoint_slice("db", endpoints=[endpoint(address="192.0.2.7", ready=False)])
 
@@ -56,7 +56,7 @@ def test_addresses_by_hand_of_two_families_are_not_added_up():
     assert ["1 of 2 endpoints ready"] == observed(a_service("db", selector={}), four, six, min_ready=2)
 
 
-def test_a_service_that_publishes_addresses_that_are_not_ready_is_not_held_to_readiness():
+def test_service_that_publishes_unready_addresses_passes():
     # The endpoint slice controller says `ready: true` of every pod then.
     (pod,) = found = pods(1, ready=False)
     discovery = a_service("api", publishNotReadyAddresses=True, cluster_ip="None")
@@ -86,7 +86,7 @@ def test_a_service_that_terminates_is_left_out():
 # Scaled to zero
 
 
-def test_what_is_scaled_to_zero_is_not_served_unless_the_policy_allows_it():
+def test_service_scaled_to_zero_is_violated_unless_allowed():
     asleep = [a_service("api"), deployment("api", replicas=0, available=0)]
 
     assert ["no pod matches selector app=api"] == observed(*asleep)
@@ -95,7 +95,7 @@ def test_what_is_scaled_to_zero_is_not_served_unless_the_policy_allows_it():
     assert ("services scaled to zero", 1) == (findings.measurements[-1].name, findings.measurements[-1].value)
 
 
-def test_what_should_run_and_has_no_pods_is_not_scaled_to_zero():
+def test_workload_without_pods_is_not_scaled_to_zero():
     awake = deployment("api", replicas=3, available=0)
     other = deployment("api-canary", replicas=0, available=0)
     other["spec"]["template"]["metadata"]["labels"] = {"app": "api"}

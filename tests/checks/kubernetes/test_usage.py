@@ -291,7 +291,7 @@ def test_an_old_pod_without_metrics_is_unknown():
         {"deleted": ago(seconds=5)},
     ],
 )
-def test_what_does_not_run_is_not_measured(other):
+def test_pods_that_do_not_run_are_not_measured(other):
     findings = pods_judged([a_pod(), a_pod("web-2", **other)], [used(app=("1m", "1Mi"))], cpu={"P3": "90%"})
 
     assert [] == findings.violations

@@ -36,7 +36,7 @@ def test_nothing_is_missing_where_there_may_be_none():
 # Waiting for the first consumer
 
 
-def test_k8sgpt_storage_analyzer_a_claim_that_no_pod_wants_yet_is_right_to_be_pending():
+def test_k8sgpt_storage_analyzer_pending_claim_without_a_pod_passes():
     judged = Judged(pending(storage_class="standard"))
 
     assert [] == judged.observed

@@ -154,7 +154,7 @@ def test_a_file_system_that_makes_inodes_as_it_needs_them_cannot_run_out():
     assert 1 == judged.measurements["volumes that are without inodes"]
 
 
-def test_ksm_2516_a_shared_file_system_is_larger_than_the_claim_and_said_to_be_so():
+def test_ksm_2516_shared_file_system_is_reported_as_larger_than_claim():
     shared = measured(capacity=1000 * GI, available=1 * GI, used=999 * GI)
     judged = used(*mounted(), series=[shared])
 

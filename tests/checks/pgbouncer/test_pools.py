@@ -153,7 +153,7 @@ def test_named_pool_that_is_missing_is_unknown(bouncer, judged):
     ("database", "kind", "text", "advice"),
     [
         ("pgbouncer", ProblemKind.DENIED, "not allowed", "stats_users"),
-        ("nowhere", ProblemKind.UNSUPPORTED, "no such database: nowhere", "its console pgbouncer"),
+        ("nowhere", ProblemKind.UNSUPPORTED, "no such database: nowhere", "its console, `pgbouncer`"),
         (DATABASE, ProblemKind.UNSUPPORTED, "not the console of PgBouncer", "name the database pgbouncer"),
     ],
 )

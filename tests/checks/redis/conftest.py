@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _each_version(redis_program):
-    """What `Redis()` starts."""
+    """The program that `Redis()` starts."""

@@ -1,4 +1,4 @@
-"""Judging checks of Redis by what real servers answer, and by answers of the test's own."""
+"""Judging checks of Redis by answers of real servers, and by answers of the test."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from opscheck import Findings, RedisTarget
 from opscheck.core.observation import CouldNotObserve, ProbeError, Problem, Sample
 from opscheck.core.record import Finding
+from opscheck.core.remedy import fact_text
 from opscheck.core.templates import render
 from opscheck.demo.redis import Redis
 from opscheck.systems.redis.info import RedisInfo, ServerInfo
@@ -23,7 +24,7 @@ ADDRESS = "redis://cache.example:6379/0"
 
 
 def ask(server: Redis | RedisTarget, query) -> Any:
-    """What a real server answers, or the problem in its place."""
+    """The answer of a real server, or the problem in its place."""
     target = server if isinstance(server, RedisTarget) else RedisTarget(kind="redis", url=server.url)
     try:
         return open_session(target, 20).ask(query, 20)
@@ -32,7 +33,7 @@ def ask(server: Redis | RedisTarget, query) -> Any:
 
 
 def look(server: Redis) -> Replies[ServerInfo]:
-    """What a real server says of itself."""
+    """INFO of a real server."""
     return ask(server, RedisInfo("target"))
 
 
@@ -62,7 +63,8 @@ def judged(check, kind, server: Redis | RedisTarget | Any, *, earlier=None, **fi
 
 def commands(finding: Finding) -> list[str]:
     """The commands that it brings and that its facts complete."""
-    rendered = [render(command, finding.facts) for command in finding.remediation.commands]
+    facts = {name: fact_text(value) for name, value in ELSEWHERE.facts().items()} | finding.facts
+    rendered = [render(command, facts) for command in finding.remediation.commands]
     return [command for command in rendered if command]
 
 
@@ -74,16 +76,16 @@ def judged_reply(check, kind, target: RedisTarget, error: str, **fields) -> Find
 
 def eventually_blocked(server: Redis) -> None:
     """Wait until a client is."""
-    eventually(lambda: look(server).nodes[0].answer.blocked_clients == 1, "nobody waits")
+    eventually(lambda: look(server).nodes[0].answer.blocked_clients == 1, "no client waits")
 
 
 def judged_by(check, kind, answer, **fields) -> Findings:
-    """Run the check by what a function answers."""
+    """Run the check on the answers of a function."""
     return judge(check, expect(kind, ELSEWHERE, **fields), answer)
 
 
 def judged_and_missing(check, kind, server: Redis, **fields) -> tuple[Findings, Problem]:
-    """What the check found before it met something that is not known, and what that was."""
+    """The findings before a value was missing, and the problem."""
     expectation = expect(kind, RedisTarget(kind="redis", url=server.url), **fields)
     findings = Findings(expectation)
     with pytest.raises(CouldNotObserve) as raised:
@@ -92,7 +94,7 @@ def judged_and_missing(check, kind, server: Redis, **fields) -> tuple[Findings, 
 
 
 def later(answer: Replies[ServerInfo], clock: datetime, seconds: int) -> Replies[ServerInfo]:
-    """What a server says, with another time on its clock."""
+    """INFO of a server, with another time on its clock."""
     (reply,) = answer.nodes
     said_later = replace(reply.answer, server_time_usec=int((clock.timestamp() + seconds) * 1_000_000))
     return Replies(nodes=(replace(reply, answer=said_later),))

@@ -43,7 +43,7 @@ def test_lookups_that_find_their_keys_pass(redis):
     assert (90.0, "%", 80.0) == (hits.value, hits.unit, hits.limit)
 
 
-def test_lookups_that_find_nothing_are_graded_over_the_interval_and_not_over_the_lifetime(redis):
+def test_hit_ratio_covers_the_interval_and_not_the_lifetime(redis):
     say(redis, "SET", "there", "1")
     look_up(redis, "there", 5000)
     earlier = before(look(redis), 300)
@@ -58,8 +58,8 @@ def test_lookups_that_find_nothing_are_graded_over_the_interval_and_not_over_the
     assert any("keyspace_(hits|misses)" in command for command in commands(finding))
 
 
-def test_too_few_lookups_say_nothing(redis):
-    """0 of 0 is no share at all, and 1 of 3 is none to be called for."""
+def test_too_few_lookups_are_not_judged(redis):
+    """A ratio of 0 of 0 does not exist, and 1 of 3 means little."""
     earlier = before(look(redis), 300)
     quiet = judged(redis, hits=HITS, earlier=earlier)
     look_up(redis, "gone", 99)
@@ -71,7 +71,7 @@ def test_too_few_lookups_say_nothing(redis):
     ]
 
 
-def test_what_expired_and_was_evicted_is_measured():
+def test_expired_and_evicted_keys_are_measured():
     now = ServerInfo(run_id="a", keyspace_hits=0, keyspace_misses=0, expired_keys=50, evicted_keys=20)
     then = ServerInfo(run_id="a", keyspace_hits=0, keyspace_misses=0, expired_keys=0, evicted_keys=0)
 
@@ -82,7 +82,7 @@ def test_what_expired_and_was_evicted_is_measured():
     }
 
 
-def test_the_first_sample_is_unknown_and_the_slow_log_is_judged_all_the_same(redis):
+def test_first_sample_is_unknown_and_the_slow_log_is_judged(redis):
     set_config(redis, slowlog_log_slower_than="10000")
     say(redis, "DEBUG", "SLEEP", "0.02")
 
@@ -111,7 +111,7 @@ def test_slow_commands_are_counted_and_named_without_their_arguments(redis):
     (finding,) = judged(redis, slow_commands={"P3": 1}).violations
 
     assert (Severity.P3, "slow commands 2 (in the last 5m)") == (finding.severity, finding.observed)
-    assert {"DEBUG 1 times", "EVAL 1 times"} == {line.partition(",")[0] for line in finding.evidence}
+    assert {"DEBUG: 1 time", "EVAL: 1 time"} == {line.partition(",")[0] for line in finding.evidence}
     assert "geheim" not in str(finding)
     assert finding.since
 
@@ -131,13 +131,13 @@ def test_slow_commands_of_long_ago_do_not_count(redis):
     assert [] == findings.violations
 
 
-def test_a_slow_log_that_is_off_is_no_fast_server(redis):
+def test_disabled_slow_log_is_reported(redis):
     set_config(redis, slowlog_log_slower_than="-1")
     say(redis, "DEBUG", "SLEEP", "0.02")
 
     (finding,) = judged(redis, severity="P3", slow_commands={"P3": 0}, slower_than="10ms").violations
 
-    assert ("the slow log is off", "every command that takes longer than 10ms") == (finding.observed, finding.expected)
+    assert ("slow log is off", "every command over 10ms") == (finding.observed, finding.expected)
     (command,) = commands(finding)
     assert command.endswith("config set slowlog-log-slower-than 10000")
 
@@ -147,12 +147,12 @@ def test_a_slow_log_of_slower_commands_only_is_found(redis):
 
     (finding,) = judged(redis, severity="P3", slower_than="10ms").violations
 
-    assert "the slow log holds what takes longer than 2s" == finding.observed
+    assert "slow log records only commands over 2s" == finding.observed
     set_config(redis, slowlog_log_slower_than="10000")
     assert [] == judged(redis, severity="P3", slower_than="10ms").violations
 
 
-# Who may not ask
+# Missing permissions
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_slow_log_of_slower_commands_only_is_found(redis):
         ("info", {"hits": HITS}, ["ping", "slowlog|get"]),
     ],
 )
-def test_a_command_that_is_not_allowed_makes_unknown_what_needs_it(redis, forbidden, fields, allowed):
+def test_denied_command_makes_its_limits_unknown(redis, forbidden, fields, allowed):
     say(redis, "ACL", "SETUSER", "opscheck", "on", ">pw", "-@all", *(f"+{one}" for one in allowed))
     target = judging.as_user(redis, "opscheck", "pw")
 
@@ -171,7 +171,7 @@ def test_a_command_that_is_not_allowed_makes_unknown_what_needs_it(redis, forbid
         judged(target, **fields)
 
     problem = raised.value.problem
-    assert (ProblemKind.DENIED, f"have an administrator type: ACL SETUSER opscheck +{forbidden}") == (
+    assert (ProblemKind.DENIED, f"run as administrator: ACL SETUSER opscheck +{forbidden}") == (
         problem.kind,
         problem.advice,
     )

@@ -27,33 +27,36 @@ def _redis(redis_program):
         yield server
 
 
-def test_a_server_with_places_left_passes(redis):
+def test_server_with_free_connections_passes(redis):
     findings = judged(redis, used=USED, free={"P1": 100}, blocked={"P3": 5})
 
     assert [] == findings.violations
-    assert ["places used", "places free", "clients blocked"] == [one.name for one in findings.measurements]
+    assert ["connections used", "connections free", "blocked clients"] == [one.name for one in findings.measurements]
 
 
-def test_a_server_with_few_places_left_is_graded(redis):
+def test_server_with_few_free_connections_is_graded(redis):
     set_config(redis, maxclients="20")
     with connected(redis, 17):
         (used, free) = judged(redis, used=USED, free={"P1": 5}).violations
 
     assert (Severity.P2, "<= 80%") == (used.severity, used.expected)
-    assert "places used 90% (18 of 20)" == used.observed
-    assert (Severity.P1, "places free 2 (18 of 20)") == (free.severity, free.observed)
+    assert "connections used 90% (18 of 20)" == used.observed
+    assert (Severity.P1, "connections free 2 (18 of 20)") == (free.severity, free.observed)
     assert f"redis://127.0.0.1:{redis.port}/0" == used.subject
 
 
-def test_a_server_that_turns_opscheck_away_is_full(redis):
+def test_rejected_connection_of_opscheck_is_a_violation(redis):
     with full_of_clients(redis):
         (finding,) = judged(redis, used=USED).violations
 
-    assert (Severity.P0, "refused: ERR max number of clients reached") == (finding.severity, finding.observed)
+    assert (Severity.P0, "connection refused: ERR max number of clients reached") == (
+        finding.severity,
+        finding.observed,
+    )
     assert all("config get maxclients" in one or "client list" in one for one in commands(finding))
 
 
-def test_clients_that_were_turned_away_are_counted_over_the_interval(redis):
+def test_rejected_connections_are_counted_over_the_interval(redis):
     earlier = before(look(redis), 60)
     healthy = judged(redis, rejected={"P1": 0}, earlier=earlier)
     turn_away(redis, 3)
@@ -62,7 +65,7 @@ def test_clients_that_were_turned_away_are_counted_over_the_interval(redis):
 
     assert [] == healthy.violations
     assert (Severity.P1, "<= 0") == (finding.severity, finding.expected)
-    assert "clients turned away per minute 3 (over 1m)" == finding.observed
+    assert "rejected connections per minute 3 (over 1m)" == finding.observed
 
 
 def test_clients_that_wait_for_a_key_are_counted(redis):
@@ -70,26 +73,26 @@ def test_clients_that_wait_for_a_key_are_counted(redis):
         judging.eventually_blocked(redis)
         (finding,) = judged(redis, blocked={"P3": 0}).violations
 
-    assert "clients blocked 1" == finding.observed
+    assert "blocked clients 1" == finding.observed
 
 
-def test_replicas_and_the_cluster_take_places_too():
+def test_replicas_and_cluster_connections_count_as_clients():
     """connected_clients counts neither."""
     info = ServerInfo(connected_clients=70, connected_slaves=20, cluster_connections=8, maxclients=100)
 
     (finding,) = judged(info, used=USED).violations
 
-    assert "places used 98% (98 of 100, 20 replicas, 8 connections of the cluster)" == finding.observed
+    assert "connections used 98% (98 of 100, 20 replicas, 8 cluster connections)" == finding.observed
 
 
 @pytest.mark.parametrize("missing", ["maxclients", "connected_clients"])
-def test_a_number_that_is_not_said_is_unknown_and_not_0(missing):
+def test_missing_number_is_unknown_and_not_0(missing):
     said = {"maxclients": 100, "connected_clients": 1} | {missing: None}
 
     with pytest.raises(CouldNotObserve) as raised:
         judged(ServerInfo(**said), used=USED)
 
-    assert f"does not say {missing}" in raised.value.problem.text
+    assert f"does not report {missing}" in raised.value.problem.text
 
 
 def test_a_server_that_is_blocked_is_unknown_in_its_own_words():
@@ -98,6 +101,6 @@ def test_a_server_that_is_blocked_is_unknown_in_its_own_words():
             test_clients.test_clients_can_connect, RedisClients, ELSEWHERE, "BUSY Redis is busy running", used=USED
         )
 
-    assert "cache.example:6379 does not answer: a script blocks it (BUSY Redis is busy running)" in (
+    assert "cache.example:6379 refuses the query: blocked by a running script (BUSY Redis is busy running)" in (
         raised.value.problem.text
     )

@@ -51,20 +51,20 @@ def test_a_server_that_saved_passes_with_the_age(redis):
 
     assert [] == findings.violations
     (age,) = findings.measurements
-    assert ("not saved for", "s", 3600.0) == (age.name, age.unit, age.limit)
+    assert ("unsaved changes for", "s", 3600.0) == (age.name, age.unit, age.limit)
 
 
 def test_a_snapshot_that_fails_is_found(redis, tmp_path):
     with failing_snapshots(redis, tmp_path / "gone"):
         (finding, *_) = judged(redis).violations
 
-    assert (Severity.P1, "the last snapshot failed: err", "ok") == (
+    assert (Severity.P1, "last snapshot failed: err", "ok") == (
         finding.severity,
         finding.observed,
         finding.expected,
     )
     assert f"redis://127.0.0.1:{redis.port}/0" == finding.subject
-    assert any(command.endswith("bgsave  # once it is mended") for command in commands(finding))
+    assert any(command.endswith("bgsave  # once the cause is fixed") for command in commands(finding))
 
 
 def test_a_server_that_never_saved_and_has_changes_loses_them(redis):
@@ -74,12 +74,12 @@ def test_a_server_that_never_saved_and_has_changes_loses_them(redis):
 
     (finding,) = judged(redis, age="1s").violations
 
-    assert "1 changes; it has not saved since it started" in finding.observed
+    assert "1 change, no save since the start" in finding.observed
     assert "<= 1s" == finding.expected
     assert finding.since
 
 
-def test_a_fresh_start_proves_nothing(redis):
+def test_fresh_start_is_unknown(redis):
     """Its rdb_last_save_time is the time of its start, so that it looks freshly saved."""
     say(redis, "SET", "one", "1")
 
@@ -89,7 +89,7 @@ def test_a_fresh_start_proves_nothing(redis):
     assert "has not saved since" in raised.value.problem.text
 
 
-def test_where_nothing_has_changed_nothing_can_be_lost(redis):
+def test_server_without_changes_passes(redis):
     assert [] == judged(redis, age="1s").violations
 
 
@@ -99,17 +99,17 @@ def test_an_old_snapshot_is_found_only_when_something_has_changed():
     (finding,) = judged(old, age={"P2": "1h", "P0": "1d"}).violations
 
     assert (Severity.P2, "<= 1h") == (finding.severity, finding.expected)
-    assert "not saved for 2h (5 changes)" == finding.observed
+    assert "unsaved changes for 2h (5 changes)" == finding.observed
     assert [] == judged(with_(rdb_last_save_time=NOW - 7200, rdb_changes_since_last_save=0)).violations
 
 
-def test_before_redis_7_a_save_at_the_start_is_none():
-    """There, rdb_saves is not said."""
+def test_save_at_the_start_does_not_count_before_redis_7():
+    """rdb_saves is missing there."""
     fresh = with_(rdb_saves=None, uptime_in_seconds=7200, rdb_last_save_time=NOW - 7200)
 
     (finding,) = judged(fresh).violations
 
-    assert "not saved for 2h (5 changes; it has not saved since it started)" == finding.observed
+    assert "unsaved changes for 2h (5 changes, no save since the start)" == finding.observed
     assert [] == judged(with_(rdb_saves=None)).violations
 
 
@@ -124,10 +124,10 @@ def test_an_append_only_file_keeps_the_data():
         assert UNSAVED.summary == finding.remediation.summary
 
 
-def test_an_append_only_file_that_is_off_is_found_where_the_policy_wants_it(redis):
+def test_disabled_append_only_file_is_reported(redis):
     (finding,) = judged(redis, by="append-only").violations
 
-    assert ("the append-only file is off", "on") == (finding.observed, finding.expected)
+    assert ("append-only file is off", "on") == (finding.observed, finding.expected)
     assert any("appendonly yes" in command for command in commands(finding))
 
 
@@ -135,7 +135,7 @@ def test_an_append_only_file_that_cannot_be_rewritten_is_found(tmp_path):
     with Redis(appendonly="yes") as redis, failing_append_only_file(redis, tmp_path / "gone"):
         findings = judged(redis)
 
-    assert "the last rewrite of the append-only file failed: err" in [one.observed for one in findings.violations]
+    assert "last rewrite of the append-only file failed: err" in [one.observed for one in findings.violations]
 
 
 def test_an_append_only_file_that_cannot_be_written_is_found():
@@ -143,22 +143,22 @@ def test_an_append_only_file_that_cannot_be_written_is_found():
 
     (finding,) = judged(info).violations
 
-    assert "the last write to the append-only file failed: err" == finding.observed
+    assert "last write to the append-only file failed: err" == finding.observed
 
 
 def test_a_server_that_loads_is_unknown():
     with Redis() as redis, loading(redis), pytest.raises(CouldNotObserve) as raised:
         judged(redis)
 
-    assert "it is loading its data set from disk" in raised.value.problem.text
+    assert "loading its data set from disk" in raised.value.problem.text
 
 
 @pytest.mark.parametrize(
     "missing",
     ["rdb_last_bgsave_status", "aof_enabled", "rdb_changes_since_last_save", "rdb_last_save_time", "uptime_in_seconds"],
 )
-def test_what_is_not_said_is_unknown(missing):
+def test_missing_field_is_unknown(missing):
     with pytest.raises(CouldNotObserve) as raised:
         judged(with_(**{missing: None}))
 
-    assert f"does not say {missing}" in raised.value.problem.text
+    assert f"does not report {missing}" in raised.value.problem.text

@@ -1,4 +1,4 @@
-"""Authorities, and names that stand for loopback."""
+"""CAs, and names that resolve to loopback."""
 
 import pytest
 

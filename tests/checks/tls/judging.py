@@ -1,4 +1,4 @@
-"""Judging what real servers serve."""
+"""Judging certificates of real servers."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -40,7 +40,7 @@ def judge_into(findings: Findings, expectation: TlsCertificate, now: datetime, w
 
 
 def unknown(port: int, *, wait_s: float = 5, **fields: Any) -> tuple[list[Finding], CouldNotObserve]:
-    """What was found before something could not be seen, and what that was."""
+    """The findings before something was unknown, and the problem."""
     expectation = expectation_of(port, **fields)
     findings = Findings(expectation)
     with pytest.raises(CouldNotObserve) as raised:

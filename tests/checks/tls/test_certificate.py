@@ -1,7 +1,7 @@
 """
-tls.certificate against real handshakes: what is served, and everything that is wrong with it.
+tls.certificate against real handshakes: every fault of the served certificate.
 
-The table has beside each server what Python's own ssl says of it, which is one thing at most.
+The table also has the one error that Python's own ssl reports for each server.
 """
 
 import socket
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("resolved")
 
 
 def by_ssl(port: int, ca_file: str) -> int:
-    """Which X509_V_ERR_… Python's own default context tells; 0 where it is content."""
+    """The X509_V_ERR_… of Python's default context; 0 for success."""
     context = ssl.create_default_context(cafile=ca_file)
     with socket.create_connection(("127.0.0.1", port), 5) as plain:
         try:
@@ -35,7 +35,7 @@ def by_ssl(port: int, ca_file: str) -> int:
 
 @dataclass(frozen=True)
 class Row:
-    """One state of a server, and what must be said of it."""
+    """One state of a server, and the expected findings."""
 
     serves: Callable[["World"], tuple[Issued, ...]]
     by_ssl: int
@@ -61,7 +61,7 @@ ROWS = {
     "good": Row(lambda w: (w.chain.leaf(), w.chain.middle), 0),
     "expired": Row(lambda w: (w.chain.leaf(ends=-DAY), w.chain.middle), 10, ("ended 1d",)),
     "expired-and-untrusted": Row(
-        lambda w: (w.stranger.leaf(ends=-DAY), w.stranger.middle), 20, ("from an unknown authority: CN=", "ended 1d")
+        lambda w: (w.stranger.leaf(ends=-DAY), w.stranger.middle), 20, ("unknown CA: CN=", "ended 1d")
     ),
     "expired-and-wrong-host": Row(
         lambda w: (w.chain.leaf("other.test", ends=-DAY), w.chain.middle), 62, ("for other.test", "ended 1d")
@@ -71,13 +71,17 @@ ROWS = {
         lambda w: (issued("other.test", ends=-DAY),), 18, ("self-signed", "for other.test", "ended 1d")
     ),
     "missing-intermediate": Row(
-        lambda w: (w.chain.leaf(),), 20, ("no certificate of its issuer CN=Test Issuing: the server does not send it",)
+        lambda w: (w.chain.leaf(),),
+        20,
+        ("certificate of its issuer CN=Test Issuing is neither sent nor in the trust store",),
     ),
     "missing-intermediate-that-browsers-fetch": Row(
-        lambda w: (w.chain.leaf(issuer_url="http://ca.test/issuing.der"),), 20, ("incomplete: no certificate of its",)
+        lambda w: (w.chain.leaf(issuer_url="http://ca.test/issuing.der"),),
+        20,
+        ("incomplete chain: certificate of its issuer",),
     ),
     "unknown-authority-that-is-sent-along": Row(
-        lambda w: (w.stranger.leaf(), w.stranger.middle, w.stranger.root), 19, ("from an unknown authority: CN=",)
+        lambda w: (w.stranger.leaf(), w.stranger.middle, w.stranger.root), 19, ("unknown CA: CN=",)
     ),
     "expired-intermediate": Row(
         lambda w: (w.chain.leaf(), renewed_middle(w, ends=-DAY)), 10, ("intermediate CN=Test Issuing ended 1d",)
@@ -86,7 +90,11 @@ ROWS = {
         lambda w: (w.chain.leaf(), renewed_middle(w, ends=5 * DAY)), 0, ("intermediate CN=Test Issuing ends in 4d",)
     ),
     "not-yet-valid": Row(lambda w: (w.chain.leaf(begins=2 * DAY), w.chain.middle), 9, ("not valid before",)),
-    "cn-alone": Row(lambda w: (w.chain.leaf(names=[]), w.chain.middle), 0, ("for no name: only its subject",)),
+    "cn-alone": Row(
+        lambda w: (w.chain.leaf(names=[]), w.chain.middle),
+        0,
+        ("no subjectAltName, only the subject CN=api.example.test",),
+    ),
     "unused-short-lived-one-sent-along": Row(
         lambda w: (w.chain.leaf(), w.chain.middle, w.stranger.leaf("unused.test", ends=DAY)), 0
     ),
@@ -113,7 +121,7 @@ ROWS = {
 
 
 def told(finding: Finding) -> str:
-    """What was observed, behind the certificate that it is about."""
+    """The observed text, without the certificate before it."""
     _, about, certificate = finding.subject.partition(": ")
     return f"{certificate} {finding.observed}" if about else finding.observed
 

@@ -1,4 +1,4 @@
-"""tls.certificate where a name has several addresses: each is asked, and what differs is told of the one it is at."""
+"""tls.certificate with several addresses: each is queried, and differences name the address."""
 
 import socket
 
@@ -46,7 +46,7 @@ def test_one_unreached_address_is_a_violation(chain, ca_file):
         finding.subject,
         finding.observed,
     )
-    assert "every address answers" == finding.expected
+    assert "every address responds" == finding.expected
 
 
 @pytest.mark.usefixtures("two")
@@ -91,7 +91,7 @@ def test_address_families_are_selectable(chain, ca_file, monkeypatch):
 
 
 def test_machine_without_ipv6_has_advice(chain, ca_file, monkeypatch):
-    """2001:db8:: is for documentation, and nowhere routed; the kernel is not asked at all."""
+    """2001:db8:: is for documentation, and not routed; the kernel is bypassed."""
     resolve(monkeypatch, "127.0.0.1", "2001:db8::1")
     connect = socket.socket.connect
 
@@ -107,7 +107,7 @@ def test_machine_without_ipv6_has_advice(chain, ca_file, monkeypatch):
 
     assert 1 == len(found)
     assert f"no route to [2001:db8::1]:{port}" == missing.problem.text
-    assert "where this machine has no IPv6, say `addresses: ipv4`" == missing.problem.advice
+    assert "without IPv6 on this machine, set `addresses: ipv4`" == missing.problem.advice
 
 
 def test_a_name_without_an_address_of_the_family_is_unknown(chain, ca_file):

@@ -1,4 +1,4 @@
-"""What is wrong with what is served, judged from facts alone."""
+"""tls.certificate: findings from given answers."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -77,7 +77,7 @@ def test_a_leaf_that_outlasts_the_calendar_has_a_share_too():
 def test_a_certificate_without_any_name_is_for_none():
     leaf = replace(LEAF, names=(), subject="")
 
-    assert ["for no name at all"] == told(replace(GOOD, sent=(leaf, MIDDLE), chain=(leaf, MIDDLE, ROOT)))
+    assert ["no name"] == told(replace(GOOD, sent=(leaf, MIDDLE), chain=(leaf, MIDDLE, ROOT)))
 
 
 def test_unknown_legacy_offers_do_not_split_addresses():
@@ -91,17 +91,17 @@ def test_unknown_legacy_offers_do_not_split_addresses():
 def test_unknown_authority_differs_from_missing_intermediate():
     untrusted = replace(GOOD, chain=(), untrusted="unable to get local issuer certificate", untrusted_code=20)
 
-    assert ["from an unknown authority: CN=root"] == told(untrusted)
-    assert "the server does not send it" in told(replace(untrusted, sent=(LEAF,)))[0]
-    # What it sends is no link of the chain.
-    assert "the server does not send it" in told(replace(untrusted, sent=(LEAF, ROOT)))[0]
+    assert ["unknown CA: CN=root"] == told(untrusted)
+    assert "is neither sent nor in the trust store" in told(replace(untrusted, sent=(LEAF,)))[0]
+    # The sent certificate is not part of the chain.
+    assert "is neither sent nor in the trust store" in told(replace(untrusted, sent=(LEAF, ROOT)))[0]
 
 
 @pytest.mark.parametrize(
     ("code", "observed"),
     [
-        (18, "self-signed: no authority stands behind it"),
-        (19, "from an unknown authority: CN=middle"),
+        (18, "self-signed certificate"),
+        (19, "unknown CA: CN=middle"),
         (26, "untrusted: unsuitable certificate purpose"),
     ],
 )
@@ -142,7 +142,7 @@ def test_openssl_reason_is_reported_unless_explained(code, told_by):
         "key_bits": replace(refused, chain=(replace(LEAF, key="RSA", key_bits=1024), MIDDLE, ROOT)),
         "protocol": replace(refused, protocol="TLSv1"),
     }
-    text = "refused by clients with ordinary settings: what OpenSSL says"
+    text = "rejected by clients with default settings: what OpenSSL says"
 
     assert [text] == told(refused)
     assert told_by == {name for name, handshake in changes.items() if text not in told(handshake)}
@@ -167,7 +167,7 @@ def test_unanswered_legacy_offer_is_unknown():
 
 
 def test_a_key_of_unknown_kind_is_unknown():
-    assert "a key of unknown kind" in unknown(expected(), answer(replace(GOOD, sent=(replace(LEAF, key=""),)))).text
+    assert "a key of unknown type" in unknown(expected(), answer(replace(GOOD, sent=(replace(LEAF, key=""),)))).text
 
 
 def test_unreached_address_is_a_finding_unless_unrouted():
@@ -179,8 +179,8 @@ def test_unreached_address_is_a_finding_unless_unrouted():
     facts = {"address": "b:443", "client_options": "-servername api.test", "name": "api.test"}
     assert facts == finding.facts
     assert unknown(expected(), answer(GOOD, silent)) is None
-    assert "say `addresses: ipv4`" in unknown(expected(), answer(GOOD, no_route)).advice
+    assert "set `addresses: ipv4`" in unknown(expected(), answer(GOOD, no_route)).advice
 
 
 def test_an_accepted_old_version_is_named():
-    assert ["agrees to TLSv1"] == told(replace(GOOD, older=LegacyOffer(accepted=Protocol.TLSV1)))
+    assert ["accepts TLSv1"] == told(replace(GOOD, older=LegacyOffer(accepted=Protocol.TLSV1)))

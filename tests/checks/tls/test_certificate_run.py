@@ -1,4 +1,4 @@
-"""tls.certificate from the policy to the exit code, and what of certificates and keys stands in any output."""
+"""tls.certificate from the policy to the exit code, and certificates and keys in every output."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def test_run_and_snapshot_distinguish_good_bad_and_down(world, run):
     assert "connection refused by 127.0.0.1:1" in live.stdout
 
 
-def test_no_key_stands_in_any_output(world, run):
+def test_private_key_is_in_no_output(world, run):
     folder, issued_here = world
     done = run(folder, "--json", "run.json", "--save", "snapshot.json", "--junit", "run.xml", "--state", "state.db")
 

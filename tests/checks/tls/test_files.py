@@ -1,4 +1,4 @@
-"""`tls.files` on real files, and beside what a real server serves."""
+"""`tls.files` on real files, compared with real servers."""
 
 import os
 import shutil
@@ -58,7 +58,7 @@ def expectation(*paths: object, target: HostTarget = HERE, **fields: Any) -> Tls
 
 
 def answer(query: Any, target: HostTarget = HERE, asked: TlsFiles | None = None) -> Any:
-    """What the host or the endpoint really answers."""
+    """The answer of the real host or endpoint."""
     try:
         if isinstance(query, ReadCertificateFiles):
             return answer_of(open_session(target, 10), query, 10)
@@ -79,7 +79,7 @@ def only(*paths: object, **fields: Any) -> Finding:
 
 
 def unknown(*paths: object, target: HostTarget = HERE, **fields: Any) -> tuple[list[Finding], Problem]:
-    """What was found before something could not be seen, and what that was."""
+    """The findings before something was unknown, and the problem."""
     asked = expectation(*paths, target=target, **fields)
     findings = Findings(asked)
     with pytest.raises(CouldNotObserve) as raised:
@@ -125,7 +125,7 @@ def test_authority_that_ends_first_is_the_weakest_link(folder):
     finding = only(path)
 
     assert finding.observed.startswith(("ends in 4d23h", "ends in 5d "))
-    assert (Severity.P1, "its weakest link is CN=Test Issuing") == (finding.severity, finding.evidence[-1])
+    assert (Severity.P1, "first to end: CN=Test Issuing") == (finding.severity, finding.evidence[-1])
 
 
 def test_share_of_an_authority_counts_the_leafs_lifetime(folder, chain):
@@ -156,7 +156,7 @@ def test_one_that_is_not_valid_yet_hints_at_the_clock(folder):
     finding = only(issued(begins=DAY, ends=90 * DAY).write(folder / "early.pem"))
 
     assert finding.observed.startswith("not valid before")
-    assert "is the clock right here" in finding.evidence[0]
+    assert "compare the clocks" in finding.evidence[0]
 
 
 def test_weak_key_has_its_own_severity(folder):
@@ -178,7 +178,7 @@ def test_a_key_of_unknown_kind_is_unknown(folder):
     findings, problem = unknown(path)
 
     assert [] == findings
-    assert f"{path} has a key of unknown kind" == problem.text
+    assert f"{path} has a key of unknown type" == problem.text
     assert f"openssl x509 -noout -text -in {path}" in problem.advice
 
 
@@ -186,13 +186,13 @@ def test_a_key_of_unknown_kind_is_unknown(folder):
     ("observed", "text"),
     [
         ("empty", lambda leaf: b""),
-        ("no certificate in it: it holds PRIVATE KEY", lambda leaf: leaf.key_pem),
-        ("only a part of a certificate: certificate 1 of 1 does not end", lambda leaf: leaf.pem[:200]),
+        ("no certificate found: it contains PRIVATE KEY", lambda leaf: leaf.key_pem),
+        ("truncated certificate: certificate 1 of 1 has no END line", lambda leaf: leaf.pem[:200]),
         (
-            "only a part of a certificate: certificate 2 of 2 does not end; 1 others are whole",
+            "truncated certificate: certificate 2 of 2 has no END line; 1 valid certificate",
             lambda leaf: leaf.pem + leaf.pem[:200],
         ),
-        ("not readable as certificates: certificate 1 of 1 cannot be read", lambda leaf: leaf.pem.replace(b"M", b"!")),
+        ("invalid certificate: certificate 1 of 1 cannot be parsed", lambda leaf: leaf.pem.replace(b"M", b"!")),
     ],
     ids=["empty", "key", "part", "second part", "damaged"],
 )
@@ -211,7 +211,7 @@ def test_unmatched_pattern_lists_the_nearest_folder(folder):
     finding = only(folder / "*.pem")
 
     assert (f"{folder}/*.pem", "a file") == (finding.subject, finding.expected)
-    assert f"no file matches; {folder} holds 4 others: a.crt, b.crt, c.crt, …" == finding.observed
+    assert f"no file matches; {folder} contains 4 other files: a.crt, b.crt, c.crt, …" == finding.observed
     assert [f"ls -la {folder}"] == commands(finding, expectation(folder / "*.pem"))
 
 
@@ -233,8 +233,8 @@ def keystore(folder: Path, leaf: Issued) -> Path:
 @pytest.mark.parametrize(
     ("text", "advice", "password"),
     [
-        ("has a password", "give it to the target as `keystore_password`", None),
-        ("is not opened by the password", "correct the target's `keystore_password`", "another"),
+        ("has a password", "set the target's `keystore_password`", None),
+        ("has another password", "correct the target's `keystore_password`", "another"),
     ],
 )
 def test_unopened_keystore_is_unknown_and_findings_stay(folder, text, advice, password):
@@ -247,7 +247,7 @@ def test_unopened_keystore_is_unknown_and_findings_stay(folder, text, advice, pa
     assert (f"{path} {text}", advice) == (problem.text, problem.advice)
 
 
-# What is served
+# Served certificates
 
 
 @pytest.fixture(name="served")
@@ -287,20 +287,18 @@ def test_renewed_but_not_loaded_certificate_is_stale(folder, chain, served):
     path = renewed(folder, chain, hours=5)
     finding = only(path, **at(port))
 
-    assert (f"127.0.0.1:{port}", "the newest, within 1h", Severity.P2) == (
+    assert (f"127.0.0.1:{port}", "the newest certificate, within 1h", Severity.P2) == (
         finding.subject,
         finding.expected,
         finding.severity,
     )
-    assert finding.observed.startswith(
-        ("serves a certificate that ends in 59d23h", "serves a certificate that ends in 60d ")
-    )
-    assert f"; it is older than the one in {path}, which was written 5h" in finding.observed
+    assert finding.observed.startswith(("served certificate ends in 59d23h", "served certificate ends in 60d "))
+    assert f"; older than {path}, written 5h" in finding.observed
     assert f"serial {leaf.certificate.serial_number:X}" in finding.evidence[0]
     assert [
         f"openssl x509 -in {path} -noout -dates -serial",
         f"openssl s_client -connect localhost:{port} -servername localhost {SHOWN}",
-        f"systemctl reload nginx  # or what else serves localhost:{port}",
+        f"systemctl reload nginx  # or the other server at localhost:{port}",
     ] == commands(finding, expectation(path, **at(port)))
 
 
@@ -317,7 +315,7 @@ def test_rewritten_but_never_loaded_certificate_is_stale(folder, chain, served):
     assert 1 == len(judged(path, **at(served[1])).violations)
 
 
-def test_a_stale_certificate_is_as_bad_as_its_end_is_near(folder, chain):
+def test_stale_certificate_has_the_severity_of_its_lifetime(folder, chain):
     old = chain.leaf("localhost", begins=-89 * DAY, ends=DAY)
     path = renewed(folder, chain, hours=5, names=["localhost"])
     with tls_server(old, chain.middle) as port:
@@ -328,13 +326,13 @@ def test_served_certificate_newer_than_files_is_a_finding(folder, chain, served)
     path = renewed(folder, chain, hours=5, begins=-60 * DAY, ends=40 * DAY)
     finding = only(path, **at(served[1]))
 
-    assert finding.observed.endswith(f"; it is newer than {path}, which would be served after a restart")
+    assert finding.observed.endswith(f"; newer than {path}, which a restart would load")
 
 
 def test_served_certificate_in_no_file_is_a_finding(folder, chain, served):
     finding = only(chain.leaf("other.example.com").write(folder / "other.pem"), **at(served[1]))
 
-    assert finding.observed.endswith("; no file has one for its names")
+    assert finding.observed.endswith("; no file has a certificate for its names")
     assert ("the files are for other.example.com",) == finding.evidence
 
 

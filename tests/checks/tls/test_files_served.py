@@ -1,4 +1,4 @@
-"""What is served beside what lies in files: told from the answers alone."""
+"""Served certificates compared with files, from given answers."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -60,11 +60,11 @@ def test_a_file_without_a_time_has_no_grace():
 
 
 def test_a_file_that_was_written_in_the_future_has_no_grace():
-    """As copies have it that keep the time of a wrong clock: it would hide for months what is served."""
+    """Copies keep the time of a wrong clock, which could hide a stale certificate for months."""
     assert 0 == len(told(served(certificate(60)), file(certificate(2, "2"), written=-0.5)))
     (finding,) = told(served(certificate(60)), file(certificate(2, "2"), written=-48))
     assert finding.since is None
-    assert finding.observed.endswith("; it is older than the one in /new.pem")
+    assert finding.observed.endswith("; older than /new.pem")
 
 
 def test_newest_certificate_may_be_in_several_files():
@@ -137,7 +137,7 @@ def test_unreached_address_is_unknown_with_advice():
         return unserved(Handshakes(server_name="api", addresses=(one,)))
 
     assert GONE == problem(silent)
-    assert "where this machine has no IPv6, say `addresses: ipv4`" == problem(no_route).advice
+    assert "without IPv6 on this machine, set `addresses: ipv4`" == problem(no_route).advice
     assert "192.0.2.1:25 serves no certificate: it answered without TLS" == problem(plain).text
     assert unserved(served(certificate())) is None
 
@@ -147,9 +147,9 @@ def test_many_unread_files_are_summarised_with_all_advice():
     files = tuple(CertificateFile(path=f"/{number}", fault=fault) for number, fault in enumerate(faults))
     problem = unread(CertificateFiles(files=files, closed=("/root",), left_out=7))
 
-    assert "/0 may not be read; /1 has a password; /2 is too large to be looked through; and 3 more" == problem.text
+    assert "/0 has no read permission; /1 has a password; /2 is too large; and 3 more" == problem.text
     assert ProblemKind.DENIED == problem.kind
-    for part in ("setfacl", "keystore_password", "add ?sudo=true", "name fewer in `paths`"):
+    for part in ("setfacl", "keystore_password", "add ?sudo=true", "match fewer files in `paths`"):
         assert part in problem.advice
 
 

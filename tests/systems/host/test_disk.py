@@ -1,4 +1,4 @@
-"""What a policy may say of disks, and what it may not."""
+"""Valid and invalid expectations of disks."""
 
 import pytest
 from pydantic import ValidationError
@@ -20,12 +20,12 @@ def test_a_limit_is_needed():
 
 
 @pytest.mark.parametrize("field", ["used", "inodes"])
-def test_a_share_that_cannot_be_exceeded_is_no_limit(field):
+def test_share_of_100_percent_is_rejected_as_a_limit(field):
     with pytest.raises(ValidationError, match="a percentage below 100%"):
         disk(**{field: {"P0": "100%"}})
 
 
-def test_a_size_that_cannot_be_undercut_is_no_limit():
+def test_size_of_0_is_rejected_as_a_limit():
     with pytest.raises(ValidationError, match="more than 0"):
         disk(free={"P0": "0B"})
 

@@ -1,4 +1,4 @@
-"""What makes two HTTP requests one."""
+"""Equal HTTP requests."""
 
 from opscheck.systems.http.request import HttpRequest
 

@@ -1,4 +1,4 @@
-"""What a policy may say of HTTP APIs, and what it is told when it says something else."""
+"""Valid and invalid expectations of HTTP APIs, and their errors."""
 
 import pytest
 from pydantic import ValidationError
@@ -125,13 +125,13 @@ def test_a_p95_of_few_samples_is_refused():
 
 
 def test_followed_redirects_need_something_to_judge():
-    assert "a login page answers 200 too" in refused(follow_redirects=True)[1]
+    assert "a login page has status 200 too" in refused(follow_redirects=True)[1]
     assert response(follow_redirects=True, final_host="API.example.com").final_host == "api.example.com"
 
 
 def test_a_final_host_needs_redirects_and_is_a_host():
-    assert ("final_host", "`follow_redirects: true` beside final_host") == refused(final_host="api.example.com")
-    assert "a host name alone" in refused(follow_redirects=True, final_host="https://api.example.com")[1]
+    assert ("final_host", "`follow_redirects: true` with final_host") == refused(final_host="api.example.com")
+    assert "a host name only" in refused(follow_redirects=True, final_host="https://api.example.com")[1]
 
 
 @pytest.mark.parametrize(

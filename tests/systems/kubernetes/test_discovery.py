@@ -52,12 +52,12 @@ def _find(api):
     return find
 
 
-def test_namespace_of_the_current_context_is_proposed(find, api):
+def test_namespace_of_the_current_context_is_proposed(find):
     (target,) = find().targets
 
     assert target.id == "kubernetes-shop"
     assert target.fields == {"kind": "kubernetes", "namespace": "shop"}
-    assert target.seen == f"Namespace shop of {api.url} (context demo)."
+    assert target.seen == "Namespace shop of the context demo."
 
 
 def test_chosen_context_is_in_the_target_and_in_ids(find):
@@ -201,3 +201,15 @@ def test_nothing_is_looked_at_unless_a_cluster_is_chosen(monkeypatch, tmp_path):
     found = discovered("kubernetes")
 
     assert (found.targets, found.proposals, found.not_seen) == ((), (), ())
+
+
+def test_kubeconfig_without_a_chosen_namespace_is_reported():
+    found = discovered("kubernetes", environment={"KUBECONFIG": "/somewhere"})
+
+    assert found.not_seen == ("kubernetes: KUBECONFIG is set, but no namespace was chosen; add --namespace NAME",)
+
+
+def test_host_that_is_a_pattern_is_reported(find):
+    found = find(ingress("web", "shop", host="*.example.com"))
+
+    assert found.not_seen == ("kubernetes-shop: host *.example.com of an ingress not proposed: name a host",)

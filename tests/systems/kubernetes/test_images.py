@@ -89,7 +89,7 @@ def test_an_image_is_held_to_what_the_other_name_says(text, wanted, same):
 
 
 @pytest.mark.parametrize("text", ["", "app:", "App", "https://ghcr.io/app", "a b", "app@sha256:12", "/app", "app/"])
-def test_what_can_name_no_image(text):
+def test_invalid_image_names_are_rejected(text):
     assert not is_image(text)
 
 

@@ -95,7 +95,7 @@ def test_no_selector_selects_everything():
         (f"a={'b' * 64}", "invalid value"),
     ],
 )
-def test_what_is_no_selector_is_told_where_it_goes_wrong(selector, text):
+def test_invalid_selector_error_names_the_wrong_token(selector, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         parse_selector(selector)
 

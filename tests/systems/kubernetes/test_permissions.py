@@ -118,7 +118,7 @@ def test_a_service_account_is_bound_to_each_role():
         assert [{"kind": "ServiceAccount", "name": "opscheck", "namespace": "shop"}] == binding["subjects"]
 
 
-def test_what_the_whole_cluster_grants_is_not_granted_again():
+def test_cluster_role_rules_are_not_repeated_in_roles():
     rendered = render(TARGET, permissions(ListPods("cluster", None), ListPods("cluster", "shop")))
 
     assert ["ServiceAccount", "ClusterRole", "ClusterRoleBinding"] == [
@@ -139,7 +139,7 @@ def test_verbs_are_never_mixed():
     ] == role["rules"]
 
 
-def test_what_a_rule_allows_beside_its_words_stands_above_its_role():
+def test_risk_of_a_rule_is_a_comment_above_its_role():
     harmless = render(TARGET, permissions(*QUERIES))
     risky = render(TARGET, permissions(*QUERIES, ReadVolumeStats("cluster", "shop")))
 

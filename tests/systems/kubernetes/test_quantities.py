@@ -49,7 +49,7 @@ def test_a_quantity_is_read_without_rounding(text, number):
 
 
 @pytest.mark.parametrize("text", ["", "m", "1K", "1ki", "1mi", "1 Gi", "1Gib", "0x10", "1e999", "1,5", "nan", "1" * 65])
-def test_what_is_no_quantity_is_an_error(text):
+def test_invalid_quantity_is_an_error(text):
     with pytest.raises(ValueError, match="invalid quantity"):
         parse_quantity(text)
 

@@ -89,7 +89,7 @@ def test_a_date_that_never_comes_is_never_due(never):
         (None, "no schedule"),
     ],
 )
-def test_what_the_controller_cannot_read_is_not_guessed_at(schedule, why):
+def test_schedule_that_the_controller_rejects_is_unreadable(schedule, why):
     with pytest.raises(UnreadableSchedule, match=why):
         read_schedule(schedule, None)
 

@@ -71,7 +71,7 @@ def test_the_namespace_is_the_targets_unless_the_policy_names_one_or_all():
     assert pods(namespace="*").only_namespace is None
 
 
-def test_what_is_looked_at_is_said_in_words():
+def test_selection_is_described_in_words():
     assert "app=web in namespace shop" == pods(selector="app=web").selected
     assert "all in every namespace" == pods(namespace="*").selected
 

@@ -46,7 +46,7 @@ def test_a_pipe_that_hides_a_failure_is_told(name):
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_what_hides_nothing_is_left_alone(name):
+def test_script_that_hides_no_failure_has_no_flaw(name):
     assert () == flaws(("sh", "-c", GOOD[name]))
 
 

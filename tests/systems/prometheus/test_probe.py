@@ -44,7 +44,7 @@ def _serve(stack) -> Callable[[Answer], LoopbackServer]:
 
 @pytest.fixture(name="refused")
 def _refused(serve, opened) -> Callable[..., Problem]:
-    """The problem that an answer stands for."""
+    """The problem of a response."""
 
     def refused(response: Response) -> Problem:
         server = serve(lambda exchange: exchange.send(response))
@@ -136,22 +136,20 @@ def test_real_invalid_expression_quotes_the_error(prometheus, opened):
 
 
 def test_real_a_number_instead_of_a_vector_is_refused(prometheus, opened):
-    assert (
-        "answered with a scalar and not with a vector" in problem_of(lambda: values(opened(prometheus.url), "1")).text
-    )
+    assert "returned a scalar, not a vector" in problem_of(lambda: values(opened(prometheus.url), "1")).text
 
 
-def test_real_credentials_may_stand_in_the_url(prometheus_program, exporter, stack, opened):
+def test_real_credentials_in_the_url_are_accepted(prometheus_program, exporter, stack, opened):
     server = stack.enter_context(Prometheus(prometheus_program, exporter, password=True))
 
     assert [1.0] == values(opened(f"http://{USER}:{PASSWORD}@{server.place}"), "vector(1)")
     problem = problem_of(lambda: values(opened(f"http://{USER}:wrong-secret@{server.place}"), "vector(1)"))
     assert (ProblemKind.DENIED, True) == (problem.kind, problem.target_down)
-    assert "does not know the client (401): Unauthorized" in problem.text
+    assert "requires authentication (401): Unauthorized" in problem.text
     assert "wrong-secret" not in problem.text
 
 
-# What an answer may be
+# Accepted responses
 
 
 def test_the_expression_and_the_time_it_may_take_are_sent(serve, opened):
@@ -168,30 +166,30 @@ def test_the_expression_and_the_time_it_may_take_are_sent(serve, opened):
     assert "team" == request.headers["x-scope-orgid"]
 
 
-def test_the_notes_of_prometheus_3_are_no_problem(serve, opened):
+def test_info_annotations_of_prometheus_3_are_accepted(serve, opened):
     server = serve(lambda exchange: exchange.send(vector(one(), infos=["PromQL info: metric might not be a counter"])))
 
     assert 1 == len(opened(server.url).ask(UP, 5).samples)
 
 
-def test_thanos_with_a_store_that_is_down_is_no_answer(refused):
+def test_thanos_with_a_down_store_is_unreadable(refused):
     problem = refused(vector(one(), warnings=["store 10.0.0.7:10901 is unavailable"]))
 
     assert ProblemKind.UNREADABLE is problem.kind
-    assert problem.text.endswith("/metrics/api/v1/query answered in part only: store 10.0.0.7:10901 is unavailable")
+    assert problem.text.endswith("/metrics/api/v1/query returned a partial result: store 10.0.0.7:10901 is unavailable")
     assert problem.advice
 
 
 def test_victoriametrics_partial_answer_is_refused(refused):
-    assert "answered in part only" in refused(vector(one(), isPartial=True)).text
+    assert "returned a partial result" in refused(vector(one(), isPartial=True)).text
 
 
-@pytest.mark.parametrize(("seconds", "word"), [(-400, "6m40s ago"), (400, "6m40s ahead")])
+@pytest.mark.parametrize(("seconds", "word"), [(-400, "from 6m40s ago"), (400, "from 6m40s in the future")])
 def test_an_answer_for_another_time_is_none(refused, seconds, word):
     problem = refused(vector(one(at=time.time() + seconds + (0.2 if seconds > 0 else 0))))
 
-    assert "answered for another time: 6m" in problem.text
-    assert problem.text.endswith(word.split()[1])
+    assert "returned a result from 6m" in problem.text
+    assert problem.text.endswith(word.split(maxsplit=2)[2])
 
 
 @pytest.mark.parametrize(
@@ -219,21 +217,21 @@ def test_errors_of_prometheus_itself(refused, status, error, kind):
         (
             Response(401, b"Unauthorized", "text/plain"),
             ProblemKind.DENIED,
-            "does not know the client (401): Unauthorized",
+            "requires authentication (401): Unauthorized",
         ),
-        (said(401, status="error", error="no org id"), ProblemKind.DENIED, "does not know the client (401)"),
-        (Response(403, b"no", "text/plain"), ProblemKind.DENIED, "does not let this client ask (403): no"),
+        (said(401, status="error", error="no org id"), ProblemKind.DENIED, "requires authentication (401)"),
+        (Response(403, b"no", "text/plain"), ProblemKind.DENIED, "denies access to this client (403): no"),
         (Response(404, b"404 page not found", "text/plain"), ProblemKind.UNREADABLE, "(404): 404 page not found"),
         (Response(302, headers={"Location": "https://sso/?t=1"}), ProblemKind.UNREADABLE, "redirects to https://sso/"),
-        (Response(200, b"<html>sign in", "text/html"), ProblemKind.UNREADABLE, "answered 200 with an HTML page"),
-        (Response(502, b"<html>bad", "text/html"), ProblemKind.UNREADABLE, "answered 502: an HTML page"),
-        (Response(503, b"Service Unavailable", "text/plain"), ProblemKind.UNREADABLE, "answered 503: Service Unavail"),
-        (Response(200, b"", "text/plain"), ProblemKind.UNREADABLE, "answered 200 with nothing"),
-        (Response(200, b"{}"), ProblemKind.UNREADABLE, "answered 200 with {}"),
-        (Response(500, vector(one()).body), ProblemKind.UNREADABLE, "answered 500"),
-        (said(status="success"), ProblemKind.UNREADABLE, "answered 200 with"),
-        (vector({"metric": {}, "value": [1]}), ProblemKind.UNREADABLE, "answered series that cannot be read"),
-        (vector({"metric": {}, "value": [1, "many"]}), ProblemKind.UNREADABLE, "answered series that cannot be read"),
+        (Response(200, b"<html>sign in", "text/html"), ProblemKind.UNREADABLE, "responded 200 with an HTML page"),
+        (Response(502, b"<html>bad", "text/html"), ProblemKind.UNREADABLE, "responded 502: an HTML page"),
+        (Response(503, b"Service Unavailable", "text/plain"), ProblemKind.UNREADABLE, "responded 503: Service Unavail"),
+        (Response(200, b"", "text/plain"), ProblemKind.UNREADABLE, "responded 200 with nothing"),
+        (Response(200, b"{}"), ProblemKind.UNREADABLE, "responded 200 with {}"),
+        (Response(500, vector(one()).body), ProblemKind.UNREADABLE, "responded 500"),
+        (said(status="success"), ProblemKind.UNREADABLE, "responded 200 with"),
+        (vector({"metric": {}, "value": [1]}), ProblemKind.UNREADABLE, "returned series that cannot be parsed"),
+        (vector({"metric": {}, "value": [1, "many"]}), ProblemKind.UNREADABLE, "returned series that cannot be parsed"),
     ],
 )
 def test_answers_of_other_servers_are_distinguished(refused, response, kind, text):
@@ -255,7 +253,7 @@ def test_secret_in_an_error_text_is_masked(refused):
 def test_an_answer_that_is_too_large_is_refused(refused):
     problem = refused(Response(200, b" " * (MOST_BYTES + 1)))
 
-    assert problem.text.endswith("answered more than 32 MiB")
+    assert problem.text.endswith("returned more than 32 MiB")
 
 
 def test_a_server_that_never_answers_is_late(serve, opened):

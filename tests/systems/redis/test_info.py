@@ -1,4 +1,4 @@
-"""What servers have counted between two runs, each for itself."""
+"""Counters of several servers between two runs, each with its own."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ import pytest
 from opscheck import RedisTarget
 from opscheck.core.observation import CouldNotObserve, ProblemKind, Sample
 from opscheck.systems.redis.clients import RedisClients
-from opscheck.systems.redis.info import RedisInfo, ServerInfo, counted, per_minute
+from opscheck.systems.redis.info import RedisInfo, ServerInfo, interval_of, per_minute
 from opscheck.systems.redis.servers import Replies, Reply, servers
 from opscheck.testing import NOON, Answers, expect
 
@@ -25,12 +25,12 @@ def replies(**infos: ServerInfo) -> Replies[ServerInfo]:
 
 
 def rates(now: Replies[ServerInfo], *earlier: tuple[int, Replies[ServerInfo]]) -> dict[str, float]:
-    """How fast each server turns clients away, given what they said so many seconds ago."""
+    """Rejected connections per minute of each server, given their earlier INFO."""
     samples = [Sample(taken_at=NOON - timedelta(seconds=age), answer=answer) for age, answer in earlier]
     observe = Answers({QUERY: now}, NOON, {QUERY: samples})
     all_of_them = servers(EXPECTATION, QUERY, now)
     return {
-        one.reply.node: per_minute(one, counted(one, EXPECTATION, observe), "rejected_connections")
+        one.reply.node: per_minute(one, interval_of(one, EXPECTATION, observe), "rejected_connections")
         for one in all_of_them
     }
 
@@ -66,7 +66,7 @@ def test_a_server_that_did_not_answer_then_has_the_sample_before():
     )
 
 
-def test_counters_that_shrank_count_anew():
+def test_counters_that_shrank_start_a_new_count():
     now = replies(one=counting("a", 1, keyspace_hits=5))
 
     with pytest.raises(CouldNotObserve):

@@ -37,7 +37,7 @@ def rule_of(*queries) -> list[str]:
 
 
 def denied(target: RedisTarget, query) -> str:
-    """The advice where it may not be asked; empty where it is answered."""
+    """The advice of a denied query; empty for an answered one."""
     try:
         open_session(target, 5).ask(query, 5)
     except ProbeError as error:
@@ -45,7 +45,7 @@ def denied(target: RedisTarget, query) -> str:
     return ""
 
 
-def test_it_lists_each_command_once_and_other_systems_permissions_not_at_all():
+def test_each_command_is_listed_once_without_other_systems():
     permissions = [AclCommand("ping"), AclCommand("info"), AclCommand("ping"), Permission()]
 
     assert "ACL SETUSER opscheck on >PASSWORD resetkeys resetchannels -@all +info +ping\n" == render(
@@ -53,7 +53,7 @@ def test_it_lists_each_command_once_and_other_systems_permissions_not_at_all():
     )
 
 
-def test_it_is_enough_and_without_a_command_exactly_what_needs_it_is_denied():
+def test_rendered_acl_is_enough_and_each_command_is_needed():
     with redis_cluster() as (node, *_):
         rule = rule_of(*QUERIES)
         target = RedisTarget(kind="redis", url=f"redis://opscheck:pw@127.0.0.1:{node.port}/0")
@@ -64,7 +64,7 @@ def test_it_is_enough_and_without_a_command_exactly_what_needs_it_is_denied():
             say(node, "ACL", "DELUSER", "opscheck")
             say(node, *[word for word in rule if word != f"+{taken}"])
             for query in QUERIES:
-                advice = f"have an administrator type: ACL SETUSER opscheck +{taken}"
+                advice = f"run as administrator: ACL SETUSER opscheck +{taken}"
                 assert (advice if taken == query.command else "") == denied(target, query)
 
 
@@ -86,7 +86,7 @@ def test_to_find_the_nodes_of_a_cluster_takes_one_command_more(taken):
         for node in nodes:
             say(node, *[word for word in rule_of(query) if word != taken])
 
-        assert (f"have an administrator type: ACL SETUSER opscheck {taken}" if taken else "") == denied(target, query)
+        assert (f"run as administrator: ACL SETUSER opscheck {taken}" if taken else "") == denied(target, query)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_to_find_the_nodes_of_a_cluster_takes_one_command_more(taken):
         ("replicas", "+sentinel|replicas"),
     ],
 )
-def test_what_sentinels_must_allow_is_printed_for_them(nodes, taken):
+def test_permissions_of_sentinels_are_printed_apart(nodes, taken):
     with replicated() as pair, Sentinel(pair.primary) as sentinel:
         target = RedisTarget(
             kind="redis",
@@ -113,7 +113,7 @@ def test_what_sentinels_must_allow_is_printed_for_them(nodes, taken):
             say(server, *of_servers.split())
         type_to(sentinel, *[word for word in of_sentinels.split() if word != taken])
 
-        assert (f"have an administrator type: ACL SETUSER opscheck {taken}" if taken else "") == denied(target, query)
+        assert (f"run as administrator: ACL SETUSER opscheck {taken}" if taken else "") == denied(target, query)
 
 
 def type_to(sentinel: Sentinel, *words: str) -> None:

@@ -1,4 +1,4 @@
-"""What a policy may say of Redis servers."""
+"""Valid and invalid expectations of redis.ping."""
 
 import pytest
 from pydantic import ValidationError
@@ -20,19 +20,19 @@ def test_the_contracts_own_example_is_valid():
     assert "P2 <= 50ms, P1 <= 500ms" == str(pong(latency={"P2": "50ms", "P1": "500ms"}).latency)
 
 
-def test_two_expectations_ask_once():
+def test_two_expectations_share_one_query():
     assert {RedisPing("target")} == {*pong().queries(), *pong(latency="1s").queries()}
 
 
 @pytest.mark.parametrize(
     "fields", [{"severity": None}, {"latency": 50}, {"samples": 0}, {"samples": True}, {"samples": 1000}], ids=str
 )
-def test_what_makes_no_sense_is_refused(fields):
+def test_contradictory_fields_are_rejected(fields):
     with pytest.raises(ValidationError):
         pong(**fields)
 
 
-def test_no_connection_is_no_pong():
+def test_refused_connection_is_a_violation():
     for kind in (ProblemKind.UNREACHABLE, ProblemKind.UNREADABLE):
         assert Severity.P0 is pong().no_answer(Problem(kind=kind, text=""))
 
@@ -45,11 +45,11 @@ def test_silence_proves_no_more_than_that_a_latency_limit_is_broken(waited, seve
     assert pong().no_answer(problem) is None
 
 
-def test_whoever_may_not_ask_knows_nothing():
+def test_denied_ping_is_unknown():
     assert pong(latency="1s").no_answer(Problem(kind=ProblemKind.DENIED, text="", waited_s=9)) is None
 
 
-def test_the_advice_is_well_formed_and_names_what_there_is():
+def test_remedies_are_well_formed_and_name_known_facts():
     for command in [command for remedy in RedisPong.remedies for command in remedy.commands]:
         assert [] == malformed(command)
         assert [] == unknown_names(command, pong())

@@ -1,4 +1,4 @@
-"""What a policy may say of a served certificate."""
+"""Valid and invalid expectations of served certificates."""
 
 import pytest
 from pydantic import ValidationError
@@ -100,8 +100,8 @@ def test_there_is_one_way_to_look_at_each_endpoint(fields, options):
     assert (one.endpoint.address, options) == (facts["address"], facts["client_options"])
 
 
-def test_the_command_to_look_says_what_it_shows():
-    look = "openssl s_client -connect {{ address }} {{ client_options }} </dev/null  # the chain, with its times"
+def test_inspection_command_has_a_comment():
+    look = "openssl s_client -connect {{ address }} {{ client_options }} </dev/null  # the chain, with its validity"
 
     assert (look,) == LOOK.commands
 

@@ -1,4 +1,4 @@
-"""What a policy says of certificates in files."""
+"""Valid and invalid expectations of certificate files."""
 
 import pytest
 from pydantic import ValidationError
@@ -41,7 +41,7 @@ def test_query_holds_no_password_and_lists_permissions():
 
     assert "s3cret" not in repr(query)
     assert "read the certificates in /a/*.pem" == query.text()
-    assert ["read /a/*.pem there, and look into their folders"] == [one.text() for one in query.permissions()]
+    assert ["read /a/*.pem there, and list their folders"] == [one.text() for one in query.permissions()]
 
 
 @pytest.mark.parametrize("path", ["etc/*.pem", "*.pem", "/a\nb", "/a\0"])

@@ -1,4 +1,4 @@
-"""How long certificates last, and what is weak in them."""
+"""Lifetimes and weaknesses of certificates."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -63,7 +63,7 @@ def test_a_share_that_no_certificate_could_have_is_refused():
         expectation(remaining_share={"P3": "100%"})
 
 
-def test_weak_keys_count_for_what_it_can_be_at_worst():
+def test_worst_severity_includes_weak_keys():
     assert Severity.P0 == expectation(remaining={"P3": "30d"}, weak="P0").worst_severity
 
 
@@ -179,7 +179,7 @@ def test_authorities_that_sign_each_other_end_somewhere():
 
 
 def test_endless_certificate_ends_with_its_authority():
-    """RFC 5280 has 9999-12-31 for what shall never end."""
+    """RFC 5280 uses 9999-12-31 for certificates without an end."""
     endless = certificate(subject="CN=device", issuer="CN=Authority")
     endless = replace(endless, not_after=datetime(9999, 12, 31, tzinfo=UTC))
     authority = certificate(subject="CN=Authority", left=20)

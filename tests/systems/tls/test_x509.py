@@ -1,4 +1,4 @@
-"""Which hosts a certificate is for."""
+"""Hosts that a certificate covers."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Reads hosts with small shell scripts, which testinfra runs there."""
+"""Queries hosts with small shell scripts, which testinfra runs there."""
 
 from opscheck.systems.host.probe.session import HostSession, open_session
 

@@ -1,4 +1,4 @@
-"""Local commands with a deadline: they end in time, with all their children, and with bounded output."""
+"""Local commands with a deadline for them and their children, and with bounded output."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, TypeAlias
 
 MOST_OUTPUT = 1_000_000
-"""Maximum size of a command's output in bytes; no script of a probe prints that much."""
+"""Maximum size of a command's output in bytes; scripts of probes print less."""
 KILLED = frozenset({124, 137, 143})
 """Exit statuses of a command that `timeout` ended: GNU's on TERM and on KILL, busybox's on TERM."""
 NOT_FOUND = 127
@@ -42,7 +42,7 @@ class CommandStopped(Exception):  # noqa: N818 - not always an error of the comm
     def __init__(self, text: str, stdout: bytes, *, late: bool) -> None:
         super().__init__(text)
         self.stdout = stdout
-        """Its output until then."""
+        """Its output so far."""
         self.late = late
 
 
@@ -58,7 +58,7 @@ def run_locally(command: str, deadline: float) -> Finished:
             _read(process, {process.stdout: stdout, process.stderr: stderr}, deadline)
             status = process.wait(max(0.0, deadline - monotonic()))
         except (TimeoutError, subprocess.TimeoutExpired):
-            raise CommandStopped("it did not end in time", bytes(stdout), late=True) from None
+            raise CommandStopped("it timed out", bytes(stdout), late=True) from None
         except OverflowError:
             raise CommandStopped(f"it wrote more than {MOST_OUTPUT} bytes", bytes(stdout), late=False) from None
         return Finished(status, bytes(stdout), bytes(stderr))
@@ -68,9 +68,9 @@ def run_locally(command: str, deadline: float) -> Finished:
 def _started(command: str) -> Iterator["subprocess.Popen[bytes]"]:
     pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
     shell = ["/bin/sh", "-c", command]
-    # A session of its own, so that what it started ends with it.
+    # Its own session, so that its children are killed with it.
     process = subprocess.Popen(shell, stdin=nothing, stdout=pipe, stderr=pipe, start_new_session=True)  # noqa: S603 - the caller has quoted it
-    # Also runs at the end of the program, when this thread has been given up.
+    # Also runs at the end of the program, when this thread was abandoned.
     kill = weakref.finalize(process, _kill, process.pid)
     try:
         yield process

@@ -8,8 +8,8 @@ from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.systems.host.disk import DiskAnswer, DiskUse, Filesystem, Inodes
 from opscheck.systems.host.probe.commands import KILLED, NOT_FOUND, Finished, Run, one_line, sections
 
-# $1 is the path, $2 how many seconds each command may take. `timeout -t` is that of busybox before 1.30. Nothing
-# at a path below a folder that may not be searched does not mean that it is missing.
+# $1 is the path, $2 the timeout of each command in seconds. busybox before 1.30 has `timeout -t`. Below a folder
+# without permission to search, a path is not known to be missing.
 _DISK = """
 LC_ALL=C; export LC_ALL; limit=;
 if timeout -s KILL 1 true 2>/dev/null; then limit="timeout -s KILL $2";
@@ -18,7 +18,7 @@ $limit test -e "$1"; status=$?;
 if [ $status -eq 1 ]; then
   near=$1; until $limit test -e "$near"; do near=$(dirname "$near"); done;
   if $limit test -x "$near"; then echo opscheck:missing; exit 0; fi;
-  echo "$near may not be searched" >&2; exit 126;
+  echo "no permission to search $near" >&2; exit 126;
 fi;
 if [ $status -eq 0 ]; then
   echo opscheck:path; $limit readlink -f "$1" || (cd "$1" && pwd -P);
@@ -30,7 +30,7 @@ exit $status
 """
 _FORBIDDEN = 126
 
-# `df -P`: only the first and the last column may hold blanks.
+# `df -P`: only the first and the last column may contain blanks.
 _DF = re.compile(
     r"^(?P<source>.+?)\s+(?P<size>\d+)\s+(?P<used>\d+)\s+(?P<free>-?\d+)\s+(?:\d+%|-)\s+(?P<mounted_on>/.*)$",
     re.MULTILINE,
@@ -39,7 +39,7 @@ _TOTAL_AND_FREE = re.compile(r"^(\d+) (\d+)$", re.MULTILINE)
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _KILOBYTE = 1024
 
-# Share of the time limit, so that a hanging mount is distinguished from a silent host.
+# Share of the time limit, to distinguish a hanging mount from a silent host.
 _MOUNT_SHARE = 0.8
 
 
@@ -58,12 +58,12 @@ def read_disk(run: Run, query: DiskUse, timeout_s: float) -> DiskAnswer:
 def _no_disk(mount: str, finished: Finished, seconds: str) -> ProbeError:
     said = one_line(finished.stderr.decode(errors="replace"))
     if finished.status in KILLED:
-        return ProbeError(ProblemKind.LATE, f"{mount} did not answer in {seconds} s; a network filesystem that hangs?")
+        return ProbeError(ProblemKind.LATE, f"{mount} did not respond in {seconds}s; does a network filesystem hang?")
     if finished.status == _FORBIDDEN:
-        return ProbeError(ProblemKind.DENIED, said, "name a user in the uri who may, or add ?sudo=true")
+        return ProbeError(ProblemKind.DENIED, said, "name a user with this permission in the uri, or add ?sudo=true")
     if finished.status == NOT_FOUND:
-        return ProbeError(ProblemKind.UNSUPPORTED, f"a command is missing there: {said}", "install coreutils there")
-    return ProbeError(ProblemKind.UNREADABLE, f"df ended with {finished.status}: {said}")
+        return ProbeError(ProblemKind.UNSUPPORTED, f"command not found there: {said}", "install coreutils there")
+    return ProbeError(ProblemKind.UNREADABLE, f"df exited with {finished.status}: {said}")
 
 
 def parse_disk(output: str) -> DiskAnswer:
@@ -72,7 +72,7 @@ def parse_disk(output: str) -> DiskAnswer:
     found = _DF.search(parts.get("space", ""))
     path = parts.get("path", "").removesuffix("\n")
     if found is None or not path:
-        raise ProbeError(ProblemKind.UNREADABLE, f"df answered what it never does: {one_line(output, 200)}")
+        raise ProbeError(ProblemKind.UNREADABLE, f"invalid output of df: {one_line(output, 200)}")
     mount = _mount(path, parts.get("mounts", ""))
     source, mounted_on, type_, options = mount or (found["source"], found["mounted_on"], "", "")
     return DiskAnswer(
@@ -84,7 +84,7 @@ def parse_disk(output: str) -> DiskAnswer:
             read_only="ro" in options.split(","),
             size=int(found["size"]) * _KILOBYTE,
             used=int(found["used"]) * _KILOBYTE,
-            # Below zero when root has written into its reserve.
+            # Negative when root has written into its reserve.
             available=max(0, int(found["free"])) * _KILOBYTE,
             inodes=_inodes(parts.get("inodes", "")),
         ),
@@ -108,7 +108,7 @@ def _mount(path: str, table: str) -> tuple[str, str, str, str] | None:
     """
     best: tuple[str, str, str, str] | None = None
     for row in mount_rows(table):
-        # The last one at the same place lies on top.
+        # The last mount at the same place hides the others.
         if PurePosixPath(path).is_relative_to(row[1]) and (best is None or len(row[1]) >= len(best[1])):
             best = row
     return best

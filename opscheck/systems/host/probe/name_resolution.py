@@ -12,10 +12,9 @@ from opscheck.systems.host.probe.commands import KILLED, NOT_FOUND, Run, section
 _SHARE = 0.55
 _SECOND_SHARE = 0.18
 
-# $1 is the name, $2 the control, $3 and $4 how many seconds each may take. /proc/uptime is the one clock that every
-# Linux shell can read in hundredths. musl's getent may not know `ahosts`; it ends with 1 then, and a name that is
-# not found with 2. Nothing but the addresses counts of nslookup: it ends with 1 also where only the other family has
-# none.
+# $1 is the name, $2 the control, $3 and $4 their timeouts in seconds. /proc/uptime is the one clock that every Linux
+# shell can read in hundredths. musl's getent may lack `ahosts`; it then exits with 1, and with 2 for an unknown name.
+# Of nslookup only the addresses count: it exits with 1 also when just the other address family has none.
 _RESOLVE = """
 LC_ALL=C; export LC_ALL; first=; again=; before=; after=;
 if timeout -s KILL 1 true 2>/dev/null; then first="timeout -s KILL $3"; again="timeout -s KILL $4";
@@ -50,8 +49,8 @@ def resolve(run: Run, query: ResolveName, timeout_s: float) -> Resolution:
     first, again = (str(max(1, int(timeout_s * share))) for share in (_SHARE, _SECOND_SHARE))
     finished = run(_RESOLVE, (query.host_name, query.control, first, again), timeout_s)
     if finished.status == NOT_FOUND:
-        text = "neither getent nor nslookup is installed there"
-        raise ProbeError(ProblemKind.UNSUPPORTED, text, "let `from` name a host or container that has one of them")
+        text = "getent and nslookup are not installed there"
+        raise ProbeError(ProblemKind.UNSUPPORTED, text, "set `from` to a host or container with one of them")
     return parse_resolution(finished.stdout.decode(errors="replace"))
 
 
@@ -60,7 +59,7 @@ def parse_resolution(output: str) -> Resolution:
     parts = sections(output)
     how = _HOW.match(parts.get("how", ""))
     if how is None or "found" not in parts:
-        raise ProbeError(ProblemKind.UNREADABLE, f"the answer is none of ours: {output[:200]!r}")
+        raise ProbeError(ProblemKind.UNREADABLE, f"unexpected output: {output[:200]!r}")
     tool, found = how["tool"], parts["found"]
     control = parts.get("control")
     addresses = tuple(dict.fromkeys(_addresses(tool, found)))
@@ -83,7 +82,7 @@ def _seconds(before: str, after: str) -> float | None:
 
 def _addresses(tool: str, text: str) -> Iterator[str]:
     if tool == "nslookup":
-        # The lines before the first name are about the server.
+        # Lines before the first name describe the server.
         _, name, answer = text.partition("\nName:")
         words = _NSLOOKUP_ADDRESS.findall(answer) if name else []
     else:

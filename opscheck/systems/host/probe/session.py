@@ -9,6 +9,7 @@ import testinfra.backend
 
 from opscheck.core.observation import ProbeError, ProblemKind
 from opscheck.core.query import Query
+from opscheck.core.units import format_duration
 from opscheck.systems.host.disk import DiskUse
 from opscheck.systems.host.mounts import ListMounts
 from opscheck.systems.host.name_resolution import ResolveName
@@ -18,11 +19,11 @@ from opscheck.systems.host.probe.mounts import list_mounts
 from opscheck.systems.host.probe.name_resolution import resolve
 from opscheck.systems.host.target import HostTarget
 
-# Share of the time limit, so that the probe ends a command before the engine gives the query up.
+# Share of the time limit, so that the probe ends a command before the engine cancels the query.
 _OWN_SHARE = 0.95
 
-# The first line of every script's output. Without it the host was never reached, whatever the exit status says:
-# ssh, docker and kubectl mix their own with that of the command.
+# The first line of every script's output. Without it the host was not reached, for any exit status: ssh, docker and
+# kubectl mix their own with that of the command.
 _HERE = b"opscheck:here\n"
 
 _PROGRAMS = {
@@ -45,7 +46,7 @@ def open_session(target: HostTarget, timeout_s: float) -> "HostSession":
 
 
 class HostSession:
-    """One host. Each query runs a command of its own, so that several can run at once."""
+    """One host. Each query runs its own command, so that several can run concurrently."""
 
     def __init__(self, target: HostTarget) -> None:
         self._target = target
@@ -67,21 +68,21 @@ class HostSession:
         return password.get_secret_value() if password is not None else None
 
     def close(self) -> None:
-        """No connection stays open between two queries."""
+        """No connection stays open between queries."""
 
     def run(self, script: str, arguments: tuple[str, ...], timeout_s: float) -> Finished:
         """
-        Run `script` with the host's `sh`. Raises ProbeError when it did not run, or did not end in time.
+        Run `script` with the host's `sh`. Raises ProbeError when it did not run, or timed out.
 
         With `target_down` when the host itself did not respond.
         """
-        # One line, because the user's own shell over there reads it first, and csh knows no text of several lines.
+        # One line: the user's login shell reads it first, and csh has no multi-line strings.
         line = f"echo opscheck:here; {' '.join(script.split())}"
         try:
             finished = self._run(line, arguments, monotonic() + timeout_s * _OWN_SHARE)
         except CommandStopped as stopped:
             raise _stopped(stopped, timeout_s) from None
-        # A login shell may have greeted before.
+        # A login shell may have printed a greeting before.
         _, here, said = finished.stdout.partition(_HERE)
         if not here:
             raise _not_reached(finished)
@@ -93,14 +94,14 @@ class HostSession:
         try:
             result = backend.run(command, script, *arguments)
         except RuntimeError as error:
-            # Raised with the result by the ssh backend, and with a text by others.
+            # The ssh backend raises it with the result, others with a text.
             result = error.args[0] if error.args else None
             if not hasattr(result, "stdout_bytes"):
                 raise ProbeError(ProblemKind.UNREACHABLE, one_line(str(error)), target_down=True) from None
         return Finished(result.rc, result.stdout_bytes, result.stderr_bytes)
 
     def _backend(self, deadline: float) -> Any:
-        """Testinfra's way to this host, with local commands that end at `deadline`; its own would wait forever."""
+        """Testinfra's backend for this host, with local commands that end at `deadline`; its own wait forever."""
         uri = self._target.uri.get_secret_value()
         try:
             backend = testinfra.backend.get_backend(uri)
@@ -114,7 +115,7 @@ class HostSession:
             return backend.result(finished.status, line.encode(), finished.stdout, finished.stderr)
 
         backend.run_local = run_local
-        # The default runs Python on the host to find its encoding.
+        # The default runs Python on the host to detect its encoding.
         backend.get_encoding = lambda: "utf-8"
         return backend
 
@@ -126,20 +127,22 @@ def _require_program(backend: str) -> None:
     program = _PROGRAMS.get(backend)
     if program is not None and shutil.which(program) is None:
         text = f"{program} is not installed where opscheck runs"
-        advice = f"install {program}, or reach the host in another way"
+        advice = f"install {program}, or connect to the host in another way"
         raise ProbeError(ProblemKind.UNSUPPORTED, text, advice, target_down=True)
 
 
 def _stopped(stopped: CommandStopped, timeout_s: float) -> ProbeError:
     if not stopped.late:
-        return ProbeError(ProblemKind.UNREADABLE, f"the answer is none of ours: {stopped}")
-    return ProbeError(ProblemKind.LATE, f"no answer in {timeout_s:g} s", target_down=_HERE not in stopped.stdout)
+        return ProbeError(ProblemKind.UNREADABLE, f"unexpected output: {stopped}")
+    return ProbeError(
+        ProblemKind.LATE, f"no answer in {format_duration(timeout_s)}", target_down=_HERE not in stopped.stdout
+    )
 
 
 def _not_reached(finished: Finished) -> ProbeError:
     said = (finished.stderr or finished.stdout).decode(errors="replace").splitlines()
-    # kubectl and ssh tell the reason last.
+    # kubectl and ssh print the reason last.
     last = next((line for line in reversed(said) if line.strip()), "")
-    text = one_line(last) or f"no command could be run there (exit status {finished.status})"
+    text = one_line(last) or f"no command ran there (exit status {finished.status})"
     kind = ProblemKind.DENIED if _DENIED.search(text) else ProblemKind.UNREACHABLE
     return ProbeError(kind, text, target_down=True)

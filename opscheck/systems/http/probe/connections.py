@@ -1,4 +1,4 @@
-"""HTTP connections with one deadline per thread, whatever a server sends."""
+"""HTTP connections with one deadline per thread, even with a server that sends slowly or forever."""
 
 import select
 import socket
@@ -19,7 +19,7 @@ class RequestClock(Clock):
     """The progress of the request that this thread is making."""
 
     dialled: bool = False
-    """It had to open a connection."""
+    """True when it opened a connection."""
 
     def restart(self, *, dialled: bool) -> None:
         """Start the next attempt of a request, with the same deadline."""
@@ -27,7 +27,7 @@ class RequestClock(Clock):
 
 
 class _Stream(httpcore.NetworkStream):
-    """One connection, whose every wait ends at the deadline of the thread that waits."""
+    """One connection; every wait ends at the deadline of the waiting thread."""
 
     def __init__(self, connection: socket.socket, clock: RequestClock) -> None:
         self._connection = connection
@@ -44,7 +44,7 @@ class _Stream(httpcore.NetworkStream):
         """
         Send all of it. Raises httpcore.WriteError.
 
-        httpcore then still looks for an answer: a server may refuse a request before it has read it.
+        httpcore then still reads a response: a server may refuse a request before it has read it.
         """
         try:
             self._clock.limit(self._connection)
@@ -67,10 +67,10 @@ class _Stream(httpcore.NetworkStream):
 
 class Connections:
     """
-    Connections to any number of origins, used again and again; each belongs to one thread while it is used.
+    Reusable connections to any number of origins; each belongs to one thread while in use.
 
-    httpcore's own pool lets one thread close a connection on which another has just sent its request
-    (encode/httpcore#1110): among twenty threads an answer in a few hundred is lost.
+    In httpcore's own pool a thread can close a connection on which another has just sent its request
+    (encode/httpcore#1110): with twenty threads one response in a few hundred is lost.
     """
 
     def __init__(self, clock: RequestClock, context_of: Callable[[httpcore.Origin], ssl.SSLContext]) -> None:
@@ -81,7 +81,7 @@ class Connections:
 
     @contextmanager
     def answer_to(self, request: httpcore.Request) -> Iterator[httpcore.Response]:
-        """The head of the answer; its body can be read inside the context. Raises httpcore's errors, and OSError."""
+        """The head of the response; read its body inside the context. Raises httpcore's errors, and OSError."""
         connection, response = self._send(request)
         try:
             yield response
@@ -101,8 +101,8 @@ class Connections:
 
     def _send(self, request: httpcore.Request) -> tuple[httpcore.HTTP11Connection, httpcore.Response]:
         while (connection := self._take(request.url.origin)) is not None:
-            # A server may close an idle connection just when it is used again. The request is then repeated; reading
-            # twice changes nothing.
+            # A server may close an idle connection just when it is reused. The request is then repeated; reading twice
+            # changes nothing.
             self._clock.restart(dialled=False)
             try:
                 return connection, connection.handle_request(request)

@@ -1,4 +1,4 @@
-"""Content of an HTTP answer, bounded and without secrets: its body as text, its headers, its URLs."""
+"""Content of an HTTP response, bounded and without secrets: its body as text, its headers, its URLs."""
 
 import codecs
 import re
@@ -18,7 +18,7 @@ _NO_CHARSETS = {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "und
 
 
 class UnreadableBodyError(Exception):
-    """A body that is not encoded as its Content-Encoding says."""
+    """A body that does not match its Content-Encoding."""
 
 
 def readable_headers(raw: RawHeaders) -> dict[str, str]:
@@ -56,9 +56,9 @@ def readable_url(url: str) -> str:
 
 def read_body(chunks: Iterable[bytes], encoding: str, limit: int) -> tuple[bytes, bool]:
     """
-    The body after decompression: its first `limit` bytes, and whether there is more.
+    The body after decompression: its first `limit` bytes, and True when it is larger.
 
-    Never holds more than that, however far it would expand. Raises UnreadableBodyError.
+    Never decompresses more than that. Raises UnreadableBodyError.
     """
     body = bytearray()
     inflate = _Inflater() if encoding.strip().lower() in {"gzip", "x-gzip", "deflate"} else None
@@ -68,7 +68,7 @@ def read_body(chunks: Iterable[bytes], encoding: str, limit: int) -> tuple[bytes
         if len(body) > limit:
             return bytes(body[:limit]), True
     if inflate and not inflate.complete:
-        raise UnreadableBodyError("its compressed body ends too early")
+        raise UnreadableBodyError("its compressed body is truncated")
     return bytes(body), False
 
 
@@ -81,7 +81,7 @@ class _Inflater:
 
     @property
     def complete(self) -> bool:
-        # An answer to HEAD, or a 304, names an encoding and has no body.
+        # A response to HEAD, or a 304, has an encoding and no body.
         return self._inflate.eof or not self._started
 
     def feed(self, chunk: bytes, room: int) -> bytes:
@@ -91,7 +91,7 @@ class _Inflater:
             made = self._inflate.decompress(chunk, room)
         except zlib.error as error:
             if self._started:
-                raise UnreadableBodyError("its body is not compressed as its Content-Encoding says") from error
+                raise UnreadableBodyError("its body does not match its Content-Encoding") from error
             # "deflate" is a zlib stream by RFC 9110, and a raw one by many servers.
             self._inflate, self._started = zlib.decompressobj(-zlib.MAX_WBITS), True
             return self.feed(chunk, room)
@@ -100,7 +100,7 @@ class _Inflater:
 
 
 def as_text(body: bytes, headers: Mapping[str, str]) -> str:
-    """`body` in the charset that the answer names, UTF-8 by default; what cannot be decoded shows as U+FFFD."""
+    """`body` in the charset of the response, UTF-8 by default; undecodable bytes become U+FFFD."""
     try:
         return body.decode(_charset(headers.get("content-type", "")), "replace")
     except (LookupError, ValueError):

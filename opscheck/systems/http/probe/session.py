@@ -20,7 +20,7 @@ from opscheck.transport.connect import GRACE_S, dial, late, secure, trust, unrea
 _MOST_REDIRECTS = 10
 _REDIRECTS = {301, 302, 303, 307, 308}
 _SHOWN = 200
-# Share of the time limit, so that a partial result is returned before the engine gives the query up.
+# Share of the time limit, so that a partial result is returned before the engine cancels the query.
 _ANSWER_BY = 0.95
 
 _HUNG_UP = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLEOFError)
@@ -28,7 +28,7 @@ _TLS_ALERT = r"\x15\x03"  # as it shows in h11's text
 
 
 def open_session(target: HttpTarget, timeout_s: float) -> "HttpSession":
-    """Connect to the API's host once, with TLS where it has it. Raises ProbeError."""
+    """Connect to the API's host once, with TLS for https. Raises ProbeError."""
     base = Url.of_base_url(target.base_url.get_secret_value())
     context = trust(target.ca_file, target.client_certificate) if base.scheme == "https" else None
     session = HttpSession(target, base)
@@ -56,9 +56,9 @@ class HttpSession:
         self._connections = Connections(self._clock, self._context_of)
 
     def ask(self, query: Query[Any], timeout_s: float) -> HttpAnswer:
-        """Make the request, and make it again for each further sample. Raises ProbeError."""
+        """Send the request, once per sample. Raises ProbeError."""
         if not isinstance(query, HttpRequest):
-            raise ProbeError(ProblemKind.UNSUPPORTED, f"an HTTP API cannot be asked {query.text()}")
+            raise ProbeError(ProblemKind.UNSUPPORTED, f"the HTTP probe does not answer {query.name}")
         started = time.monotonic()
         answer_by = started + timeout_s * _ANSWER_BY
         answer = self._fetch(query, started + timeout_s + GRACE_S, answer_by)
@@ -70,7 +70,7 @@ class HttpSession:
         self._connections.close()
 
     def _context_of(self, origin: httpcore.Origin) -> ssl.SSLContext:
-        """How an origin is verified; only the target's own gets the client certificate, which is a credential too."""
+        """The TLS settings of an origin; only the target's own gets the client certificate, a credential too."""
         base = self._base
         own = origin == httpcore.Origin(base.scheme.encode(), base.host.encode(), base.port)
         return trust(self._target.ca_file, self._target.client_certificate if own else None)
@@ -85,14 +85,14 @@ class HttpSession:
             except ProbeError as error:
                 waited = time.monotonic() - started
                 if error.problem.kind is ProblemKind.LATE and waited < 2 * slowest:
-                    break  # cut short by the deadline, after no longer than an earlier one took: it proves nothing
+                    break  # ended by the deadline, in no more time than an earlier one took: proves nothing
                 sample = Sample(seconds=waited, cold=self._clock.dialled, error=error.problem.text)
             slowest = max(slowest, sample.seconds)
             samples.append(sample)
         return samples
 
     def _fetch(self, query: HttpRequest, deadline: float, body_by: float) -> HttpAnswer:
-        """One request, and those that redirects lead to. Raises ProbeError."""
+        """One request, and those after redirects. Raises ProbeError."""
         started = time.monotonic()
         url = self._base.below(query.path)
         urls = [url.readable]
@@ -109,11 +109,11 @@ class HttpSession:
             urls.append(url.readable)
 
     def _exchange(self, query: HttpRequest, url: Url, started: float, body_by: float) -> tuple[HttpAnswer, Url | None]:
-        """One request, its answer, and the URL that the answer redirects to. Raises ProbeError."""
-        so_far = f"no answer from {url.readable}"
+        """One request, its response, and the URL of a redirect. Raises ProbeError."""
+        so_far = f"no response from {url.readable}"
         try:
             with self._connections.answer_to(self._request(query, url)) as response:
-                so_far = f"{url.readable} answered {response.status}, but its body did not end"
+                so_far = f"{url.readable} responded {response.status}, but its body did not end"
                 self._clock.deadline = min(self._clock.deadline, body_by)
                 return self._read(response, query, url), _redirect(response, url)
         except TimeoutError as error:
@@ -123,12 +123,12 @@ class HttpSession:
             raise self._failure(error, url) from error
 
     def _read(self, response: httpcore.Response, query: HttpRequest, url: Url) -> HttpAnswer:
-        """The whole of an answer. Raises ProbeError, httpcore's errors, and OSError."""
+        """The complete response. Raises ProbeError, httpcore's errors, and OSError."""
         headers = readable_headers(response.headers)
         try:
             body, truncated = read_body(response.iter_stream(), headers.get("content-encoding", ""), query.max_body)
         except UnreadableBodyError as error:
-            text = f"{url.readable} answered {response.status}, but {error}"
+            text = f"{url.readable} responded {response.status}, but {error}"
             raise ProbeError(ProblemKind.UNREADABLE, text) from error
         return HttpAnswer(
             url=url.readable,
@@ -148,24 +148,24 @@ class HttpSession:
         return url.request(query.method, self._headers | dict(query.headers) if own else OWN_HEADERS)
 
     def _failure(self, error: Exception, url: Url) -> ProbeError:
-        """The problem of a request without a whole answer."""
+        """The error of a request without a complete response."""
         if isinstance(error, httpcore.LocalProtocolError):
             # Without its text, which would quote a header with a secret.
-            return ProbeError(ProblemKind.UNSUPPORTED, f"the request for {url.readable} cannot be sent as HTTP")
+            return ProbeError(ProblemKind.UNSUPPORTED, f"the request for {url.readable} is not valid HTTP")
         if isinstance(error, OSError) and not isinstance(error, _HUNG_UP):
             return unreachable(error, str(url), target_down=url.origin == self._base.origin)
         if not self._clock.received:
-            text = f"{url} closed the connection without answering {url.readable}"
-            advice = "the application's log may say why it gave up; a proxy or firewall can do it too"
+            text = f"{url} closed the connection without a response to {url.readable}"
+            advice = "see the application's log; a proxy or firewall can close connections too"
             return ProbeError(ProblemKind.UNREACHABLE, text, advice)
-        advice = "is this an https:// address?" if _TLS_ALERT in str(error) else ""
-        # Its text quotes the received bytes, up to 100 kB of them.
-        text = f"{url.readable} did not answer in whole HTTP: {str(error)[:_SHOWN]}"
+        advice = "does it require https://?" if _TLS_ALERT in str(error) else ""
+        # Its text quotes up to 100 kB of received bytes.
+        text = f"{url.readable} sent an invalid HTTP response: {str(error)[:_SHOWN]}"
         return ProbeError(ProblemKind.UNREADABLE, text, advice)
 
 
 def _redirect(response: httpcore.Response, url: Url) -> Url | None:
-    """The URL that `response` redirects to; None without a redirect, or with one to another scheme."""
+    """The URL of a redirect; None without one, or with one to another scheme."""
     if response.status not in _REDIRECTS:
         return None
     location = next((value for name, value in response.headers if name.lower() == b"location"), None)

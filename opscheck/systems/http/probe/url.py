@@ -1,4 +1,4 @@
-"""URLs of requests, and the headers that may be sent to each origin."""
+"""URLs of requests, and the headers for each origin."""
 
 import base64
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ class Url:
         except ValueError as error:
             raise _unusable("is malformed") from error
         if "?" in base.path or "#" in url:
-            raise _unusable("holds a query or a `#` part, so that no path can follow")
+            raise _unusable("contains a query or a fragment, so no path can follow")
         return replace(base, path=base.path.rstrip("/"))
 
     def below(self, path: str) -> Self:
@@ -101,13 +101,13 @@ def target_headers(target: HttpTarget, base: Url) -> dict[str, str]:
     """Headers for the target's own origin, including its credentials. Raises ProbeError."""
     headers = OWN_HEADERS | ({"authorization": base.authorization} if base.authorization else {})
     for name, secret in target.headers.items():
-        # A value from a file or from `$(…)` often ends in a line break.
+        # A value from a file or from `$(…)` often ends with a line break.
         value = secret.get_secret_value().strip()
         if not name.isascii() or not value.isprintable():
             raise ProbeError(
                 ProblemKind.UNSUPPORTED,
-                f"the target's header {name} holds characters that no header may hold",
-                "look for a line break or a tab in its value",
+                f"the target's header {name} contains invalid characters",
+                "remove line breaks and tabs from its value",
                 target_down=True,
             )
         headers[name.lower()] = value

@@ -1,4 +1,4 @@
-"""The address of a server: a target's URL taken apart, and the connection to it."""
+"""The address of a server, parsed from a target's URL, and the connection to it."""
 
 import socket
 import ssl
@@ -15,19 +15,19 @@ _TCP, _TLS, _UNIX = {"redis", "valkey"}, {"rediss", "valkeys"}, {"unix", "redis+
 
 @dataclass(frozen=True)
 class Address:
-    """A server's URL taken apart. Its credentials never show."""
+    """A parsed URL of a server. Its credentials never show."""
 
     host: str
     port: int
     tls: bool = False
     path: str = ""
-    """The socket's path, when it is one of Unix."""
+    """The path of a Unix socket."""
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, url: str, port: int = PORT) -> Self:
-        """Take a target's URL apart; which database it names makes no difference here. Raises ProbeError."""
+        """Parse a target's URL; its database number is ignored. Raises ProbeError."""
         try:
             parts = urlsplit(url)
             port, host = parts.port or port, unquote(parts.hostname or "")
@@ -37,7 +37,7 @@ class Address:
             raise _unusable("does not start with redis://, rediss:// or unix://")
         path = unquote(parts.path) if parts.scheme in _UNIX else ""
         if not (path or host):
-            raise _unusable("names no server")
+            raise _unusable("has no host")
         return cls(host, port, parts.scheme in _TLS, path, unquote(parts.username or ""), unquote(parts.password or ""))
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Address:
 
 
 def addresses(url: str, port: int = PORT) -> list[Address]:
-    """The servers that a target's URL names, separated by commas, each once. Raises ProbeError."""
+    """The servers of a target's URL, separated by commas, each once. Raises ProbeError."""
     scheme, mark, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
     userinfo, at, hosts = authority.rpartition("@")
@@ -54,15 +54,15 @@ def addresses(url: str, port: int = PORT) -> list[Address]:
     return list(dict.fromkeys(Address.of(one, port) for one in urls))
 
 
-class NoHandshake(TimeoutError):  # noqa: N818 - it is no fault of ours
-    """It took the connection, and said nothing of TLS: a server without TLS waits for the end of a line."""
+class NoHandshake(TimeoutError):  # noqa: N818 - a property of the server
+    """It accepted the connection, and sent no TLS: a server without TLS waits for the end of a line."""
 
 
 def connect(address: Address, context: ssl.SSLContext | None, deadline: float) -> socket.socket:
     """
-    Reach the server, with TLS where there is a context. Raises OSError.
+    Connect to the server, with TLS where there is a context. Raises OSError.
 
-    redis-py would give each of a name's addresses the whole time, and trust the system's authorities beside `ca_file`.
+    redis-py would give each address of a name the whole timeout, and trust the system's CAs in addition to `ca_file`.
     """
     if address.path:
         return _connect_to_path(address.path, deadline)

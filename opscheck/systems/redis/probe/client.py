@@ -1,5 +1,5 @@
 """
-Talks with a Redis or Valkey server through redis-py, in their protocol's second version, which all of them speak.
+A connection to a Redis or Valkey server through redis-py, in RESP2, which all versions support.
 
 Only AUTH and the query itself are sent: an access list may refuse CLIENT SETINFO and HELLO.
 """
@@ -26,8 +26,8 @@ _SHOWN = 200
 _STATES = set(Refusal) - {Refusal.MAX_CLIENTS, Refusal.OTHER}
 
 
-class Refused(Exception):  # noqa: N818 - often a state of the server, and the very thing that is judged
-    """The server is there and refuses; `error` is in its own words."""
+class Refused(Exception):  # noqa: N818 - often a state of the server, which a check judges
+    """The server runs and refuses; `error` is its own message."""
 
     def __init__(self, error: str) -> None:
         super().__init__(error)
@@ -36,44 +36,44 @@ class Refused(Exception):  # noqa: N818 - often a state of the server, and the v
 
     @property
     def refusal(self) -> Refusal:
-        """The state of the server that this error stands for."""
+        """The state of the server that this error reports."""
         if self.error.startswith("ERR max number of clients"):
             return Refusal.MAX_CLIENTS
         return Refusal(self.code) if self.code in _STATES else Refusal.OTHER
 
 
 class _Parser(_RESP2Parser):
-    """redis-py's parser in Python, so that an answer reads the same whether or not hiredis is installed."""
+    """redis-py's parser in Python, so that a reply is parsed alike with and without hiredis."""
 
     @classmethod
     def parse_error(cls, response: str) -> exceptions.ResponseError:
         """
-        An error in the server's own words.
+        An error with the server's own message.
 
-        redis-py takes the first word off those that it has a class for, and NOAUTH and WRONGPASS share one.
+        redis-py removes the first word of errors that it has a class for, and NOAUTH and WRONGPASS share one.
         """
         return exceptions.ResponseError(response)
 
 
 class _TimedSocket:
-    """What redis-py wants of a socket, with one deadline for all of it: redis-py's own time-outs are per read."""
+    """The socket interface that redis-py needs, with one deadline in total: redis-py's own timeouts are per read."""
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
         self._connection = connection
         self._deadline = deadline
         self.heard = bytearray()
-        """What came since something was last said."""
+        """The data received since the last command."""
 
     def sendall(self, data: bytes) -> None:
-        """Send all of it, unless the server hung up. Raises OSError."""
+        """Send all of it, unless the server closed the connection. Raises OSError."""
         self.heard.clear()
         self._connection.settimeout(seconds_left(self._deadline))
-        # What a server said before it hung up can still be read: too many clients, a certificate wanted.
+        # A message that the server sent before it closed can still be read: too many clients, a missing certificate.
         with suppress(ConnectionError, ssl.SSLEOFError):
             self._connection.sendall(data)
 
     def recv(self, size: int) -> bytes:
-        """The next bytes, none at the end. Raises OSError, and InvalidResponse when they do not come to an end."""
+        """The next bytes, none at the end. Raises OSError, and InvalidResponse for an endless reply."""
         if len(self.heard) > _LONGEST_REPLY:
             raise exceptions.InvalidResponse
         self._connection.settimeout(seconds_left(self._deadline))
@@ -82,7 +82,7 @@ class _TimedSocket:
         return received
 
     def shutdown(self, how: int) -> None:
-        """Hang up. Raises OSError."""
+        """Shut the connection down. Raises OSError."""
         self._connection.shutdown(how)
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class _TimedSocket:
 
 
 class _Connection(Connection):
-    """redis-py's, over a socket that is open already, and with no command sent on it that was not requested."""
+    """redis-py's connection over an open socket, without commands of redis-py's own."""
 
     def __init__(self, address: Address, timed_socket: _TimedSocket) -> None:
         super().__init__(  # type: ignore[no-untyped-call] # redis-py gives it no types
@@ -110,7 +110,7 @@ class _Connection(Connection):
         return self._timed_socket
 
 
-# The last three are what redis-py's parser runs into where a server's numbers are none, or far too large.
+# redis-py's parser raises the last three for numbers that are malformed, or far too large.
 _GARBLED = (
     exceptions.InvalidResponse,
     exceptions.AuthenticationError,  # AUTH was answered, with neither +OK nor an error
@@ -121,7 +121,7 @@ _GARBLED = (
 
 
 class Client:
-    """A connection on which commands and replies take turns, with one deadline for all of it."""
+    """A connection on which commands and replies take turns, with one deadline in total."""
 
     def __init__(self, address: Address, context: ssl.SSLContext | None, deadline: float) -> None:
         self._place = address
@@ -136,11 +136,11 @@ class Client:
         self._socket.close()
 
     def log_in(self) -> None:
-        """Say AUTH, where the target has a password. Raises as `say`."""
+        """Send AUTH, where the target has a password. Raises as `say`."""
         self._reply(self._connection.connect)
 
     def ping(self) -> None:
-        """Say PING. Raises as `say`, and when the reply is neither PONG nor an error."""
+        """Send PING. Raises as `say`, and when the reply is neither PONG nor an error."""
         if self.say("PING") != b"PONG":
             raise self._not_redis()
 
@@ -148,7 +148,7 @@ class Client:
         """
         Send a command and return its reply.
 
-        Raises Refused for an error, ProbeError when it is no reply, and redis-py's TimeoutError.
+        Raises Refused for an error, ProbeError for a malformed reply, and redis-py's TimeoutError.
         """
 
         def turn() -> Any:
@@ -177,7 +177,7 @@ class Client:
         """It closed the connection without a reply, as a TLS port does with a client that does not start TLS."""
         error = unreachable(ConnectionResetError(), str(self._place))
         if not self._place.tls and not self._place.path:
-            advice = f"does it want TLS? then write rediss://; {error.problem.advice}"
+            advice = f"if it requires TLS, write rediss://; {error.problem.advice}"
             error.problem = replace(error.problem, advice=advice)
         return error
 
@@ -187,6 +187,6 @@ class Client:
         shown = said.partition(" ")[0] if self._place.password else said
         return ProbeError(
             ProblemKind.UNREADABLE,
-            f"{self._place} does not answer as Redis does: {shown!r}",
+            f"{self._place} does not speak the Redis protocol: {shown!r}",
             "is this the right port?",
         )

@@ -1,4 +1,4 @@
-"""Finds the servers of a target that its URL does not name: by sentinels, in a cluster, from a primary."""
+"""Discovery of servers that a target's URL does not name: by sentinels, in a cluster, from a primary."""
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,12 +14,12 @@ from opscheck.transport.connect import trust
 
 _HostAndPort = tuple[str, int]
 
-# To find the servers may take no longer than this part of the time; the rest is for reaching them.
+# Share of the time limit for discovery; the rest is for connecting.
 _SHARE = 0.6
 
 
 def find_nodes(target: RedisTarget, timeout_s: float) -> list[Node]:
-    """The servers of a target. Raises ProbeError when no server that could list them answers."""
+    """The servers of a target. Raises ProbeError when discovery finds none."""
     url = target.url.get_secret_value()
     if target.sentinel is not None:
         return _watched(target, addresses(url, SENTINEL_PORT), timeout_s * _SHARE)
@@ -35,14 +35,14 @@ def find_nodes(target: RedisTarget, timeout_s: float) -> list[Node]:
 
 
 def _watched(target: RedisTarget, sentinels: Sequence[Address], timeout_s: float) -> list[Node]:
-    """The servers that sentinels list. Where they disagree on the primary, each of those is queried and so reported."""
+    """The servers that sentinels report. Where they disagree on the primary, each of those is queried and reported."""
     user, _, password = (target.sentinel_login.get_secret_value() if target.sentinel_login else "").partition(":")
     own = [replace(one, user=user, password=password) for one in sentinels]
     asked = [replace(_node(target, one), credentials="the target's sentinel_login") for one in own]
     found = _found(asked, lambda node, deadline: _ask_sentinel(target, node, deadline), timeout_s)
     if not found:
-        text = f"no sentinel that answers knows a primary called {target.sentinel}"
-        advice = "is the target's `sentinel` spelled as in `sentinel monitor`, and does `url` name sentinels?"
+        text = f"no sentinel reports a primary named {target.sentinel}"
+        advice = "check the target's `sentinel` against `sentinel monitor`, and that `url` names sentinels"
         raise ProbeError(ProblemKind.UNSUPPORTED, text, advice, target_down=True)
     return _nodes(target, sentinels[0], found)
 
@@ -64,7 +64,7 @@ def _ask_sentinel(target: RedisTarget, node: Node, deadline: float) -> list[_Hos
 
 
 def _host_and_port(fields: Any) -> list[Any]:
-    """Of a list of names and values, two of the values."""
+    """Two values of a list of names and values."""
     pairs = dict(zip(fields[::2], fields[1::2], strict=False)) if isinstance(fields, list) else {}
     return [pairs.get(b"ip"), pairs.get(b"port")]
 
@@ -77,7 +77,7 @@ def _addresses(found: Iterable[list[Any]]) -> Iterator[_HostAndPort]:
 
 
 def _replicas(node: Node, deadline: float) -> list[_HostAndPort]:
-    """The replicas that a primary has now; a replica that has lost it is not among them."""
+    """The connected replicas of a primary; a replica without a link is not among them."""
     pairs = (replica.address.rpartition(":")[::2] for replica in read_info(node, deadline).replicas)
     return [(host.strip("[]"), int(port)) for host, port in pairs if port.isascii() and port.isdigit()]
 
@@ -85,12 +85,12 @@ def _replicas(node: Node, deadline: float) -> list[_HostAndPort]:
 def _found(
     nodes: Sequence[Node], ask: Callable[[Node, float], list[_HostAndPort]], timeout_s: float
 ) -> list[_HostAndPort]:
-    """What any of these servers knows. Raises ProbeError when none of them answers."""
+    """The addresses that any of these servers reports. Raises ProbeError without an answer."""
     return [address for reply in of_each(nodes, ask, timeout_s) for address in reply.answer or []]
 
 
 def _nodes(target: RedisTarget, like: Address, found: Iterable[_HostAndPort]) -> list[Node]:
-    """A node for each address, once, also when a name and a number stand for the same."""
+    """A node for each address, once, even when a host name and an IP address are the same server."""
     distinct = {(_number(host), port): (host, port) for host, port in reversed(list(found))}
     return [_node(target, replace(like, host=host, port=port, path="")) for host, port in reversed(distinct.values())]
 

@@ -1,7 +1,7 @@
 """
 Queries one Redis or Valkey server, or several concurrently, so that a silent one delays no other.
 
-Every query opens a connection of its own.
+Every query opens its own connection.
 """
 
 import ssl
@@ -24,22 +24,22 @@ from opscheck.systems.redis.servers import Refusal, Reply, acl_rule, typed
 from opscheck.transport.concurrency import completed
 from opscheck.transport.connect import GRACE_S, late, unreachable
 
-# Of several servers, one that is silent must not cost the answers of the others: they are waited for a little less
-# long than the query may take.
+# Of several servers, a silent one must not cost the answers of the others: their deadline is a little before the
+# query's.
 _SHARE = 0.9
 
 
 @dataclass(frozen=True)
 class Node:
-    """One server, and how it is reached."""
+    """One server, with its address and credentials."""
 
     address: Address
     context: ssl.SSLContext | None
     credentials: str = "the target's url"
-    """Where its user and password stand."""
+    """The place of its user and password in the policy."""
 
     def contact(self, deadline: float) -> None:
-        """Connect, without a word. Raises ProbeError."""
+        """Connect, and send nothing. Raises ProbeError."""
         started = time.monotonic()
         try:
             connect(self.address, None, deadline).close()
@@ -66,26 +66,26 @@ class Node:
 
     def say(self, command: str, *arguments: str, deadline: float) -> Any:
         """
-        Log in, say `command`, which is named as in an access list, and return the reply.
+        Log in, send `command`, named as in an access list, and return the reply.
 
-        Raises ProbeError, and Refused where it is the server's own state that stands in the way.
+        Raises ProbeError, and Refused where the server's own state is the reason.
         """
         with self._client(command, deadline) as client:
             return client.say(*typed(command).split(), *arguments)
 
     def unreadable(self, command: str) -> ProbeError:
-        """The reply to `command` is none that Redis gives."""
-        text = f"what {self.address} answers to {typed(command)} cannot be read"
-        return ProbeError(ProblemKind.UNREADABLE, text, "is there a proxy before it, or is it no Redis?")
+        """The error for an invalid reply to `command`."""
+        text = f"{self.address} sent an invalid reply to {typed(command)}"
+        return ProbeError(ProblemKind.UNREADABLE, text, "is it a proxy, or another server than Redis?")
 
     def late(self, missing: str, started: float, *, target_down: bool = False) -> ProbeError:
-        """The problem that something is missing since `started`, on the monotonic clock: `answer from`."""
+        """The error for `missing` since `started`, on the monotonic clock: `answer from`."""
         waited = time.monotonic() - started
         return late(f"no {missing} {self.address} in {format_duration(waited)}", waited, target_down=target_down)
 
     @contextmanager
     def _client(self, command: str, deadline: float) -> Iterator[Client]:
-        """A connection that has logged in, to say `command`. Raises as `say`."""
+        """A connection that has logged in, for `command`. Raises as `say`."""
         started = time.monotonic()
         try:
             with Client(self.address, self.context, deadline) as client:
@@ -108,37 +108,37 @@ class Node:
             client.log_in()
         except Refused as refused:
             if refused.refusal is not Refusal.OTHER or refused.code == "DENIED":
-                raise  # about the server, and not about who logs in
-            # Not in the server's words: "unknown command AUTH, with args beginning with …" quotes the password.
-            text = f"{self.address} does not accept the user and password in {self.credentials} ({refused.code})"
+                raise  # a state of the server, not of the credentials
+            # Without the server's message: "unknown command AUTH, with args beginning with …" quotes the password.
+            text = f"{self.address} rejects the user and password in {self.credentials} ({refused.code})"
             rule = acl_rule(self.address.user or "opscheck", ["ping", "info"])
-            advice = f"check them, or have an administrator type: {rule}"
+            advice = f"check them, or run as administrator: {rule}"
             raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True) from None
 
     def _raise_if_denied(self, refused: Refused, command: str) -> None:
         user = self.address.user or "default"
         if refused.code == "NOPERM":
-            text = f"{self.address} does not let the user {user} run {typed(command)}"
-            raise ProbeError(ProblemKind.DENIED, text, f"have an administrator type: ACL SETUSER {user} +{command}")
+            text = f"user {user} has no permission for {typed(command)} on {self.address}"
+            raise ProbeError(ProblemKind.DENIED, text, f"run as administrator: ACL SETUSER {user} +{command}")
         if refused.code == "NOAUTH":
-            text = f"{self.address} wants a password, and {self.credentials} has none"
+            text = f"{self.address} requires a password, and {self.credentials} has none"
             rule = acl_rule("opscheck", ["ping", "info"])
-            advice = f"write redis://opscheck:password@host; an administrator makes that user with: {rule}"
+            advice = f"write redis://opscheck:password@host; an administrator creates that user with: {rule}"
             raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True)
         if refused.code == "DENIED":
-            text = f"{self.address} is in protected mode, which lets nobody in from other machines"
-            advice = "give its default user a password, or connect from the machine it runs on"
+            text = f"{self.address} is in protected mode, which rejects connections from other machines"
+            advice = "set a password for its default user, or connect from its own machine"
             raise ProbeError(ProblemKind.DENIED, text, advice, target_down=True)
 
 
 def of_each(nodes: Sequence[Node], ask: Callable[[Node, float], Any], timeout_s: float) -> list[Reply[Any]]:
-    """The reply of each server, in their order. Raises ProbeError when none of them answers."""
+    """The reply of each server, in their order. Raises ProbeError without an answer."""
     replies = _replies(nodes, ask, timeout_s)
     problems = [reply.problem for reply in replies if reply.problem is not None]
     if len(problems) < len(replies):
         return replies
     error = ProbeError(problems[0].kind, problems[0].text)
-    # The target is down when all of its servers are.
+    # The target is down only when all of its servers are.
     error.problem = replace(problems[0], target_down=all(problem.target_down for problem in problems))
     raise error
 
@@ -150,7 +150,7 @@ def _replies(nodes: Sequence[Node], ask: Callable[[Node, float], Any], timeout_s
     deadline = started + timeout_s * _SHARE
     jobs = [partial(_reply, node, ask, deadline) for node in nodes]
     replies: dict[int, Reply[Any]] = {}
-    # A thread that a name server keeps is left behind.
+    # A thread that waits for a name server is left behind.
     for number, reply in completed(jobs, deadline + timeout_s * (1 - _SHARE) / 2, threads=len(nodes)):
         if isinstance(reply, BaseException):
             raise reply  # a fault of opscheck

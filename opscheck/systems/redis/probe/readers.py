@@ -1,4 +1,4 @@
-"""Reads the replies to INFO, CLUSTER and SLOWLOG, and forgets at once what must not be kept of the slow log."""
+"""Parsers of the replies to INFO, CLUSTER and SLOWLOG. Arguments in the slow log are discarded here."""
 
 import re
 from collections import Counter
@@ -29,7 +29,7 @@ _LONGEST = 200
 
 
 def read_info(node: Node, deadline: float) -> ServerInfo:
-    """What a server says of itself. Raises as `Node.say`."""
+    """INFO of a server. Raises as `Node.say`."""
     info = parse_info(_text(node.say("info", deadline=deadline)))
     if info is None:
         raise node.unreadable("info")
@@ -37,12 +37,12 @@ def read_info(node: Node, deadline: float) -> ServerInfo:
 
 
 def _text(reply: object) -> str:
-    """A reply as text; empty where it is something else."""
+    """A reply as text; empty for another type."""
     return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else ""
 
 
 def parse_info(text: str) -> ServerInfo | None:
-    """What INFO's reply says; None when it says nothing that is known of INFO."""
+    """The fields of INFO's reply; None without any known field."""
     said = dict(_lines(text))
     read = _fields(ServerInfo, said)
     if not read:
@@ -66,15 +66,15 @@ def _replica(part: Mapping[str, str]) -> Replica | None:
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
-    """Every line that has a name and a value; each version and each service has others."""
-    for line in text.split("\n"):  # names and values may hold what Python takes for ends of lines, too
+    """Every line with a name and a value; they differ by version and managed service."""
+    for line in text.split("\n"):  # splitlines() would also split at other characters in names and values
         name, colon, value = line.partition(":")
         if colon and not line.startswith("#"):
             yield name.strip(), value.strip()[:_LONGEST]
 
 
 def _fields(kind: type[msgspec.Struct], said: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of `kind` that may be None, by name, read by their types; a value of another type is left out."""
+    """The optional fields of `kind`, by name, parsed by their types; a value of another type is left out."""
     read = ((name, reader(said[name])) for name, reader in _readers(kind).items() if name in said)
     return {name: value for name, value in read if value is not None}
 
@@ -99,12 +99,12 @@ def _parts(value: str) -> dict[str, str]:
 
 
 def identity(nodes: Sequence[Node], timeout_s: float) -> Identity:
-    """Product, version and role, of several servers counted. Raises ProbeError when none of them answers."""
+    """Product, version and role, counted for several servers. Raises ProbeError without an answer."""
     names = Counter(_name(reply.answer) for reply in of_each(nodes, read_info, timeout_s))
-    told = [name if count == 1 else f"{name} ({count})" for name, count in names.items()]
+    counted = [name if count == 1 else f"{name} ({count})" for name, count in names.items()]
     address = nodes[0].address
     how = ["a password" if address.password else "no password"] + ["TLS"] * address.tls
-    return Identity(place="; ".join(told), user=address.user or "default", authenticated_by=" over ".join(how))
+    return Identity(place="; ".join(counted), user=address.user or "default", authenticated_by=" over ".join(how))
 
 
 def _name(info: ServerInfo | None) -> str:
@@ -135,8 +135,8 @@ def _say_cluster(node: Node, command: str, deadline: float) -> str:
     except Refused as refused:
         if not refused.error.startswith(_NO_CLUSTER):
             raise
-        text = f"{node.address} is no node of a cluster"
-        advice = "take `nodes: cluster` from the target, and `cluster` from the expectation, or name a node of it"
+        text = f"{node.address} is not a cluster node"
+        advice = "remove `nodes: cluster` from the target and `cluster` from the expectation, or name a cluster node"
         raise ProbeError(ProblemKind.UNSUPPORTED, text, advice) from refused
 
 
@@ -170,7 +170,7 @@ def _commands(entries: list[Any]) -> Iterator[SlowCommand]:
 
 
 def read_slower_than(node: Node, deadline: float) -> SlowerThan:
-    """What the slow log is kept of. Raises as `Node.say`."""
+    """The threshold of the slow log. Raises as `Node.say`."""
     match node.say("config|get", SLOWER_THAN, deadline=deadline):
         case [_, bytes(value)] if re.fullmatch(rb"-?[0-9]{1,18}", value):
             return SlowerThan(microseconds=int(value))

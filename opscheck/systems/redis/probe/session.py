@@ -1,4 +1,4 @@
-"""A target of Redis or Valkey servers for the length of a run: each query goes to all of them at once."""
+"""Sessions with the Redis or Valkey servers of a target: each query goes to all of them at once."""
 
 import time
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from opscheck.systems.redis.target import RedisTarget
 
 
 def open_session(target: RedisTarget, timeout_s: float) -> "RedisSession":
-    """Find the servers, and connect to each once, without a word. Raises ProbeError when none is there."""
+    """Discover the servers, and connect to each once. Raises ProbeError without a connection."""
     started = time.monotonic()
     nodes = find_nodes(target, timeout_s)
     left = started + timeout_s - time.monotonic()
@@ -33,14 +33,14 @@ class RedisSession:
         self._nodes = nodes
 
     def ask(self, query: Query[Any], timeout_s: float) -> Any:
-        """Ask every server. Raises ProbeError when none of them answers."""
+        """Query every server. Raises ProbeError without an answer."""
         if isinstance(query, RedisIdentity):
             return identity(self._nodes, timeout_s)
         replies = of_each(self._nodes, lambda node, deadline: _answer(node, query, deadline), timeout_s)
         return Replies(nodes=tuple(replies))
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """No connection stays open."""
 
 
 def _answer(node: Node, query: Query[Any], deadline: float) -> Any:
@@ -55,4 +55,4 @@ def _answer(node: Node, query: Query[Any], deadline: float) -> Any:
             return read_slow_log(node, deadline)
         case RedisSlowerThan():
             return read_slower_than(node, deadline)
-    raise ProbeError(ProblemKind.UNSUPPORTED, f"a Redis server cannot be asked {query.text()}")
+    raise ProbeError(ProblemKind.UNSUPPORTED, f"the Redis probe does not answer {query.name}")

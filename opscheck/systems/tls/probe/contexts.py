@@ -1,4 +1,4 @@
-"""SSL contexts of handshakes: a default client's, and lenient ones that show the causes of a refusal."""
+"""SSL contexts of handshakes: a default client's, and lenient ones that show the reasons for a refusal."""
 
 import os
 import ssl
@@ -9,19 +9,19 @@ from functools import lru_cache
 
 from opscheck.transport.connect import new_trust
 
-# X509_V_FLAG_NO_CHECK_TIME, which Python has no name for.
+# X509_V_FLAG_NO_CHECK_TIME, which has no name in Python.
 _ANY_TIME = 0x200000
 _EVEN_WEAK = "ALL:!aNULL:@SECLEVEL=0"
 _ENCODING_DER = 2
 
 
 class Verification(Enum):
-    """How strictly a handshake verifies the server."""
+    """The strictness of a handshake."""
 
     FULL = auto()
     """As a default client: chain, name, time, strength."""
     CHAIN = auto()
-    """A chain to a trusted authority alone; a full verification reports only one of expired and untrusted."""
+    """Only a chain to a trusted CA; a full verification reports only one of expired and untrusted."""
     NONE = auto()
     """Accepts every certificate."""
 
@@ -52,7 +52,7 @@ def _context(
     *_environment: str | None,
 ) -> ssl.SSLContext:
     context = new_trust(ca_file, client_certificate, "the expectation's")
-    # The same on every Python: from 3.13 on both are set by default.
+    # Python 3.13 and newer set both by default.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if strict:

@@ -1,4 +1,4 @@
-"""Reading certificates in files of a host: the files are listed first, and then read in bounded pieces."""
+"""Reading certificate files of a host: the files are listed first, then read in bounded pieces."""
 
 import base64
 import re
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from opscheck.core.observation import ProbeError, ProblemKind
+from opscheck.core.units import format_duration
 from opscheck.systems.host.probe.commands import MOST_OUTPUT, NOT_FOUND
 from opscheck.systems.host.probe.session import HostSession
 from opscheck.systems.tls.files import (
@@ -86,8 +87,7 @@ echo "all;$count"
 """
 
 # Pairs of a kind and a path. Of a PEM file only certificates are printed: another BEGIN line ends the output, as a
-# truncated certificate could be followed by a key. Content lines are
-# marked, so that they differ from lines of the script.
+# key could follow a truncated certificate. Content lines are marked, so that they differ from lines of the script.
 _READ = r"""
 LC_ALL=C; export LC_ALL;
 while [ $# -ge 2 ]; do
@@ -104,7 +104,7 @@ while [ $# -ge 2 ]; do
 done
 """
 
-# As hex, where a host has no base64, a file grows to three times its size; a PEM file by a mark for each line.
+# As hex, on a host without base64, a file grows to three times its size; a PEM file by a mark for each line.
 _GROWS = {Kind.PEM: 1.1, Kind.PKCS12: 3.3, Kind.DER: 3.3}
 _PIECE = 0.9 * MOST_OUTPUT
 _FILE = re.compile(r"file;\d+;(?P<kind>\w+);(?P<size>\d*);(?P<modified>\d*);(?P<real>.*)")
@@ -112,10 +112,10 @@ _UNREAD = {
     "forbidden": (Fault.FORBIDDEN, ""),
     "large": (Fault.TOO_LARGE, ""),
     "empty": (Fault.EMPTY, ""),
-    "missing": (Fault.NONE, "a link to nothing"),
-    "special": (Fault.NONE, "no ordinary file"),
-    "jks": (Fault.UNSUPPORTED, "a Java keystore (JKS); `keytool -importkeystore -deststoretype pkcs12` makes PKCS#12"),
-    "other": (Fault.NONE, "neither PEM nor PKCS#12, nor a certificate in DER"),
+    "missing": (Fault.NONE, "broken link"),
+    "special": (Fault.NONE, "not a regular file"),
+    "jks": (Fault.UNSUPPORTED, "a Java keystore (JKS); `keytool -importkeystore -deststoretype pkcs12` converts it"),
+    "other": (Fault.NONE, "not PEM, PKCS#12 or DER"),
 }
 
 
@@ -139,10 +139,10 @@ class _Entry:
 @dataclass
 class _Listing:
     entries: dict[str, _Entry] = field(default_factory=dict)
-    """Each file once, by its real path: links give it several."""
+    """Each file once, by its real path: links give it several paths."""
     unmatched: dict[int, Unmatched] = field(default_factory=dict)
     closed: list[tuple[int, str]] = field(default_factory=list)
-    """Numbers of patterns, and folders that may not be searched."""
+    """Numbers of patterns, and folders without permission to search."""
     odd: int = 0
     count: int = 0
 
@@ -157,11 +157,13 @@ def read_certificate_files(session: HostSession, query: ReadCertificateFiles, ti
     for piece in _pieces(readable):
         left = deadline - monotonic()
         if left <= 0:
-            raise ProbeError(ProblemKind.LATE, f"only {len(contents)} of {len(entries)} files in {timeout_s:g} s")
+            raise ProbeError(
+                ProblemKind.LATE, f"only {len(contents)} of {len(entries)} files in {format_duration(timeout_s)}"
+            )
         contents |= _contents(session, piece, left)
     return CertificateFiles(
         files=tuple(_file(entry, contents.get(entry.path)) for entry in entries),
-        # Below a folder that may not be searched, a file may match.
+        # In a folder without permission to search, a file may match.
         unmatched=tuple(one for number, one in listing.unmatched.items() if number not in dict(listing.closed)),
         closed=tuple(dict.fromkeys(folder for _, folder in listing.closed)),
         left_out=listing.odd + max(0, listing.count - MOST_FILES),
@@ -173,12 +175,12 @@ def _listed(session: HostSession, query: ReadCertificateFiles, within_s: float) 
     if finished.status == NOT_FOUND:
         said = finished.stderr.decode(errors="replace").strip()[:200]
         advice = "install coreutils, grep and sed there"
-        raise ProbeError(ProblemKind.UNSUPPORTED, f"a command is missing there: {said}", advice)
+        raise ProbeError(ProblemKind.UNSUPPORTED, f"command not found there: {said}", advice)
     lines = finished.stdout.decode(errors="replace").split("\n")
     try:
         return _listing(lines, query.paths)
-    except (ValueError, LookupError, OverflowError, OSError):  # the last two of times that no clock has
-        text = f"the answer is none of ours: {finished.stdout[:200]!r}"
+    except (ValueError, LookupError, OverflowError, OSError):  # the last two for impossible times
+        text = f"unexpected output: {finished.stdout[:200]!r}"
         raise ProbeError(ProblemKind.UNREADABLE, text) from None
 
 
@@ -204,7 +206,7 @@ def _listing(lines: list[str], patterns: tuple[str, ...]) -> _Listing:
         elif word == "all":
             listing.count, whole = int(rest), True
     if not whole:
-        raise ValueError("it does not end")
+        raise ValueError("the end is missing")
     return listing
 
 
@@ -243,7 +245,7 @@ def _contents(session: HostSession, piece: list[_Entry], within_s: float) -> dic
     if len(parts) != len(piece) or not all(part.endswith("end\n") for part in parts):
         # Without the output itself: it may contain the key of a keystore.
         last = piece[min(len(piece), max(1, len(parts))) - 1].path
-        raise ProbeError(ProblemKind.UNREADABLE, f"the answer is none of ours: it breaks off while {last} is read")
+        raise ProbeError(ProblemKind.UNREADABLE, f"unexpected output: truncated while reading {last}")
     password = session.keystore_password
     return {entry.path: _content(entry.kind, part, password) for entry, part in zip(piece, parts, strict=True)}
 
@@ -258,7 +260,7 @@ def _content(kind: str, part: str, password: str | None) -> Content:
     try:
         data = base64.b64decode("".join(marked)) if printed["as"] == ["base64"] else bytes.fromhex(" ".join(marked))
     except ValueError:
-        return Content((), Fault.DAMAGED, "it could not be read as a whole")
+        return Content((), Fault.DAMAGED, "incomplete output")
     return read_der(data) if kind == Kind.DER else read_pkcs12(data, password)
 
 

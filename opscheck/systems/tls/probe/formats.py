@@ -38,25 +38,25 @@ class Content:
 
 def read_pem(lines: Iterable[str], seen: int, holds: Sequence[str]) -> Content:
     """
-    The certificates in those `lines` of a PEM file that belong to one.
+    The certificates in `lines` of a PEM file.
 
-    `seen` is the number of certificates that begin in the whole file, and `holds` the labels of its parts.
+    `seen` is the number of BEGIN lines of certificates in the file, and `holds` has the labels of its parts.
     """
     if not seen:
-        return Content((), Fault.NONE, f"it holds {', '.join(holds)}" if holds else "no part of it has a beginning")
+        return Content((), Fault.NONE, f"it contains {', '.join(holds)}" if holds else "no BEGIN line")
     read = [(_certificate(block), whole) for block, whole in _blocks(lines)]
     certificates = tuple(found for found, _ in read if found is not None)
     ends = [whole for _, whole in read]
     if not all(ends):
-        return Content(certificates, Fault.CUT, f"certificate {ends.index(False) + 1} of {seen} does not end")
+        return Content(certificates, Fault.CUT, f"certificate {ends.index(False) + 1} of {seen} has no END line")
     if len(certificates) < seen:
         bad = [*(found for found, _ in read), None].index(None) + 1
-        return Content(certificates, Fault.DAMAGED, f"certificate {bad} of {seen} cannot be read")
+        return Content(certificates, Fault.DAMAGED, f"certificate {bad} of {seen} cannot be parsed")
     return Content(certificates)
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:
-    """The text of each block, and whether the block has an end."""
+    """The text of each block, and True when the block has an end."""
     inside: list[str] | None = None
     for line in lines:
         if _BEGIN.fullmatch(line):
@@ -82,31 +82,31 @@ def _certificate(text: str) -> Certificate | None:
 def read_der(data: bytes) -> Content:
     """The one certificate in DER."""
     if _is_cut(data):
-        return Content((), Fault.CUT, "it ends before the certificate does")
+        return Content((), Fault.CUT, "shorter than its length field")
     try:
         return Content((certificate_in_der(data),))
     except ValueError:
-        return Content((), Fault.DAMAGED, "it begins as a certificate, and cannot be read as one")
+        return Content((), Fault.DAMAGED, "it begins like a certificate, but cannot be parsed")
 
 
 def read_pkcs12(data: bytes, password: str | None) -> Content:
     """The certificates in a PKCS#12 file; its key is discarded."""
     if _is_cut(data):
-        return Content((), Fault.CUT, "it ends before the keystore does")
-    # Keystores without protection have either an empty password or none.
+        return Content((), Fault.CUT, "shorter than its length field")
+    # Unprotected keystores have an empty password or none.
     for tried in (password.encode() if password is not None else b"", b"", None):
         try:
             with quietly():
                 return _opened(data, tried)
         except UnsupportedAlgorithm:
-            return Content((), Fault.UNSUPPORTED, "encrypted in a way that is too old, or not known here")
+            return Content((), Fault.UNSUPPORTED, "its encryption is not supported here")
         except ValueError:
             continue
     return Content((), Fault.NO_PASSWORD if password is None else Fault.WRONG_PASSWORD)
 
 
 def _opened(data: bytes, password: bytes | None) -> Content:
-    """Raises ValueError where the password does not open it."""
+    """Raises ValueError for a wrong password."""
     found = pkcs12.load_pkcs12(data, password)
     listed = [one.certificate for one in (found.cert, *found.additional_certs) if one is not None]
     if not listed:

@@ -1,9 +1,9 @@
 """
-Handshakes with one address, which show everything that it serves.
+Handshakes with one address, which find every fault of its certificates.
 
-OpenSSL reports one error only: of an expired certificate from an unknown authority that the authority is unknown. So
-there are up to three handshakes: one with full verification, one that verifies the chain alone, and one without
-verification. The certificates themselves then show all errors.
+OpenSSL reports only one error: for an expired certificate of an unknown CA, the unknown CA. So there are up to three
+handshakes: with full verification, with verification of the chain only, and without verification. The certificates
+themselves then show all errors.
 """
 
 import errno
@@ -28,9 +28,9 @@ from opscheck.transport.connect import Address, dial_one, explained, late, secon
 
 _MIN_WAIT_S, _MAX_WAIT_S = 0.1, 1.0
 _HANDSHAKES = 2
-"""Wait for a refusal as long as this many handshakes took; a server may check elsewhere first."""
+"""Wait for a refusal as long as this many handshakes took; a server may query another service first."""
 
-# Other alerts are about the connection being closed without a close_notify.
+# Other alerts report a connection closed without a close_notify.
 _ABOUT_CERTIFICATE = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "DECRYPT_ERROR", "HANDSHAKE_FAILURE")
 
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}
@@ -49,16 +49,16 @@ _STARTTLS_PORTS: Mapping[int, StartTls] = {
 
 
 class NoHandshakeError(Exception):
-    """The address was reached, and there was no handshake."""
+    """The handshake with a reachable address failed."""
 
     def __init__(self, failure: str, advice: str = "", reason: str = "", code: int = 0) -> None:
         super().__init__(failure)
         self.failure = failure
         self.advice = advice
         self.reason = reason or failure
-        """In OpenSSL's words, where the error is one of OpenSSL."""
+        """OpenSSL's message, for its errors."""
         self.code = code
-        """X509_V_ERR_…, where the certificate is the reason."""
+        """X509_V_ERR_…, for errors of the certificate."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Peer:
 
     @contextmanager
     def _reached(self, deadline: float) -> Iterator[socket.socket]:
-        """A connection on which TLS can begin. Raises ProbeError and NoHandshakeError."""
+        """A connection that is ready for TLS. Raises ProbeError and NoHandshakeError."""
         address, started = str(self.address), time.monotonic()
         try:
             connection = dial_one(self.address, deadline)
@@ -165,7 +165,7 @@ class Peer:
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
-        """Raise errors of connections as ProbeError and NoHandshakeError."""
+        """Convert errors of connections to ProbeError and NoHandshakeError."""
         address, started = str(self.address), time.monotonic()
         try:
             yield
@@ -187,11 +187,11 @@ class Peer:
         try:
             return tuple(certificate_in_der(one) for one in chain)
         except ValueError as error:
-            text = f"a certificate of {self.address} cannot be read: {error}"
+            text = f"a certificate of {self.address} cannot be parsed: {error}"
             raise ProbeError(ProblemKind.UNREADABLE, text) from error
 
     def _hint(self, error: OSError) -> str:
-        """Advice where it closes the connection, or answers without TLS: it may need STARTTLS."""
+        """Advice for a closed connection or an answer without TLS: it may need STARTTLS."""
         other = isinstance(error, ConnectionError | ssl.SSLEOFError) or getattr(error, "reason", "") in _NO_TLS
         return self._starttls_advice if other and self.query.starttls is None else ""
 
@@ -200,15 +200,15 @@ class Peer:
         usual = _STARTTLS_PORTS.get(self.address.sockaddr[1])
         if usual is None or self.query.starttls is not None:
             return "is this a port without TLS?"
-        return f"on this port TLS mostly begins otherwise: say `starttls: {usual}`"
+        return f"this port usually needs STARTTLS: set `starttls: {usual}`"
 
 
 def _refusal(connection: ssl.SSLSocket, address: str, took_s: float, deadline: float) -> tuple[str, str]:
     """
-    The server's refusal of the client certificate, and advice; empty where it does not refuse.
+    The server's refusal of the client certificate, and advice; empty without one.
 
-    In TLS 1.3 it comes only after the handshake, and an accepting server sends nothing: it waits for a request. In
-    older versions the handshake fails.
+    In TLS 1.3 it comes after the handshake, and an accepting server sends nothing: it waits for a request. In older
+    versions the handshake fails.
     """
     try:
         _receive(connection, max(_MIN_WAIT_S, _HANDSHAKES * took_s), deadline)
@@ -217,7 +217,7 @@ def _refusal(connection: ssl.SSLSocket, address: str, took_s: float, deadline: f
     except ssl.SSLError as error:
         return explained(error, address)
     except OSError:
-        return f"{address} closed the connection when it had seen the client certificate", "its log may say why"
+        return f"{address} closed the connection after the client certificate", "see its log for the reason"
     try:
         _receive(connection, _MAX_WAIT_S, deadline)
     except ssl.SSLError as error:

@@ -1,8 +1,8 @@
 """
-Detecting servers that accept an old version of TLS.
+Detection of servers that accept an old version of TLS.
 
-The ClientHello is built here, and only the version of the answer is read. Current builds of OpenSSL mostly cannot make
-such an offer any more, and "the client cannot" looks like "the server does not".
+The ClientHello is built here, and only the version of the answer is read. Current builds of OpenSSL can rarely make
+such an offer, and an unsupported offer looks like a refusal by the server.
 """
 
 import secrets
@@ -40,7 +40,7 @@ def newest_before(floor: Protocol) -> Protocol:
 
 
 def offer(connection: socket.socket, newest: Protocol, server_name: str, deadline: float) -> LegacyOffer:
-    """Offer nothing newer than `newest`, and read the version that the server accepts."""
+    """Offer versions up to `newest`, and read the version that the server accepts."""
     started = time.monotonic()
     try:
         connection.settimeout(seconds_left(deadline))
@@ -52,11 +52,11 @@ def offer(connection: socket.socket, newest: Protocol, server_name: str, deadlin
         waited = format_duration(time.monotonic() - started)
         return LegacyOffer(unknown=f"no answer to an offer of {newest} in {waited}")
     except OSError:
-        return LegacyOffer()  # it closes the connection on such an offer
+        return LegacyOffer()  # closed connection: a refusal
     if kind == _ALERT:
         return LegacyOffer()
     if kind != _HANDSHAKE or len(body) < 6 or body[0] != _SERVER_HELLO:  # noqa: PLR2004 - up to the version
-        return LegacyOffer(unknown=f"the answer to an offer of {newest} is none of TLS")
+        return LegacyOffer(unknown=f"the answer to an offer of {newest} is not TLS")
     (version,) = struct.unpack("!H", body[4:6])
     return LegacyOffer(
         accepted=_VERSIONS.get(version), unknown="" if version in _VERSIONS else f"it answers {version:#06x}"
@@ -64,7 +64,7 @@ def offer(connection: socket.socket, newest: Protocol, server_name: str, deadlin
 
 
 def client_hello(newest: Protocol, server_name: str) -> bytes:
-    """The ClientHello of a client that supports nothing newer than `newest`."""
+    """The ClientHello of a client that supports versions up to `newest`."""
     body = struct.pack("!H", _NUMBERS[newest]) + secrets.token_bytes(32) + b"\0"
     body += _list("!H", struct.pack(f"!{len(_CIPHERS)}H", *_CIPHERS)) + b"\1\0"
     body += _list("!H", b"".join(_extensions(newest, server_name)))

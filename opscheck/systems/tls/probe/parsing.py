@@ -54,10 +54,10 @@ def certificates_in_pem(text: bytes) -> tuple[Certificate, ...]:
     """Every certificate in a PEM text, in its order; other content is ignored. Raises ValueError."""
     with quietly():
         found = tuple(map(certificate_of, x509.load_pem_x509_certificates(text)))
-    # cryptography ignores a truncated certificate, such as the last of a chain that was cut off.
+    # cryptography ignores a truncated certificate, such as the last of a truncated chain.
     begun = len(_BEGIN.findall(text))
     if len(found) < begun:
-        raise ValueError(f"only {len(found)} of {begun} certificates are whole")
+        raise ValueError(f"only {len(found)} of {begun} certificates are complete")
     return found
 
 
@@ -70,9 +70,9 @@ def certificate_in_der(data: bytes) -> Certificate:
 @contextmanager
 def quietly() -> Iterator[None]:
     """
-    Turn every error about a certificate into a ValueError.
+    Convert every error about a certificate to a ValueError.
 
-    cryptography warns of obsolete certificates; where warnings are errors, they could not be parsed.
+    cryptography warns about obsolete certificates; where warnings are errors, parsing them would fail.
     """
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -115,6 +115,6 @@ def _key(certificate: x509.Certificate) -> tuple[str, int]:
 def _signature_hash(certificate: x509.Certificate) -> str:
     try:
         algorithm = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:  # such as MD2; an empty text would mean that none is needed
+    except UnsupportedAlgorithm:  # such as MD2; an empty text means a scheme without a hash
         return certificate.signature_algorithm_oid.dotted_string
     return algorithm.name if algorithm is not None else ""

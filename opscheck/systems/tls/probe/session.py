@@ -1,4 +1,4 @@
-"""Sessions with TLS endpoints: all addresses are read at the same time."""
+"""Sessions with TLS endpoints: all addresses are queried concurrently."""
 
 import socket
 import time
@@ -17,9 +17,9 @@ from opscheck.systems.tls.target import Endpoint
 from opscheck.transport.concurrency import completed
 from opscheck.transport.connect import GRACE_S, Address, dial_first, late, resolved, unreachable
 
-# Shares of the time limit: for handshakes, and for all results, before the engine gives the query up.
+# Shares of the time limit: for handshakes, and for all results, before the engine cancels the query.
 _HANDSHAKE_SHARE, _RESULT_SHARE = 0.9, 0.98
-# More than a name has addresses: one that waits for a thread would look silent.
+# More than the addresses of a name: one that waits for a thread would look silent.
 _THREADS = 32
 _FAMILIES = {
     Addresses.ALL: {socket.AF_INET, socket.AF_INET6},
@@ -29,7 +29,7 @@ _FAMILIES = {
 
 
 def open_session(target: Endpoint, timeout_s: float) -> "TlsSession":
-    """Resolve the addresses, and connect to one of them. Raises ProbeError when none is reachable."""
+    """Resolve the addresses, and connect to one of them. Raises ProbeError without a connection."""
     started = time.monotonic()
     try:
         addresses = resolved(target.host.rstrip("."), target.port)
@@ -41,8 +41,8 @@ def open_session(target: Endpoint, timeout_s: float) -> "TlsSession":
     except OSError as error:
         raise unreachable(error, target.address) from error
     except UnicodeError as error:
-        text = f"{target.host} is no host name"
-        raise ProbeError(ProblemKind.UNREACHABLE, text, "check how it is spelled", target_down=True) from error
+        text = f"{target.host} is not a host name"
+        raise ProbeError(ProblemKind.UNREACHABLE, text, "check its spelling", target_down=True) from error
     return TlsSession(target, addresses)
 
 
@@ -54,9 +54,9 @@ class TlsSession:
         self._addresses = addresses
 
     def ask(self, query: Query[Any], timeout_s: float) -> Handshakes:
-        """Handshakes with every address. Raises ProbeError when none of them can be reached."""
+        """Handshakes with every address. Raises ProbeError when all are unreachable."""
         if not isinstance(query, ShakeHands):
-            raise ProbeError(ProblemKind.UNSUPPORTED, f"an endpoint cannot be asked {query.text()}")
+            raise ProbeError(ProblemKind.UNSUPPORTED, f"the TLS probe does not answer {query.name}")
         started = time.monotonic()
         peers = self._peers(query)
         found = _look(peers, started, timeout_s)
@@ -72,7 +72,7 @@ class TlsSession:
         wanted = [one for one in self._addresses if one.family in _FAMILIES[query.addresses]]
         if not wanted:
             text = f"{self._target.host} has no {query.addresses} address"
-            raise ProbeError(ProblemKind.ABSENT, text, "say which it should have, in `addresses`")
+            raise ProbeError(ProblemKind.ABSENT, text, "change `addresses`, or add a DNS record")
         return [Peer(address, name.encode("idna").decode(), query) for address in wanted]
 
 
@@ -99,7 +99,7 @@ def _silent(peer: Peer, waited: float) -> Handshake:
 
 
 def _raised(found: Sequence[Handshake]) -> ProbeError:
-    """The first problem of an address as one of the endpoint, preferably one that is not this machine's own."""
+    """The first problem of an address as the endpoint's error; a problem of this machine comes last."""
     problem = next(one.problem for one in sorted(found, key=lambda one: one.no_route) if one.problem is not None)
     error = ProbeError(problem.kind, problem.text)
     error.problem = replace(problem, target_down=True)

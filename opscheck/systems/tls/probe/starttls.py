@@ -1,4 +1,4 @@
-"""STARTTLS of SMTP, IMAP, POP3, LDAP and PostgreSQL: the exchange before TLS begins, and not a byte more."""
+"""STARTTLS handshakes for SMTP, IMAP, POP3, LDAP and PostgreSQL."""
 
 import re
 import socket
@@ -13,13 +13,13 @@ _LONGEST_LINE, _LONGEST_MESSAGE = 4096, 16 * 1024
 _SHOWN = 100
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _LDAP_OID = b"1.3.6.1.4.1.1466.20037"
-# An LDAPMessage with the number 1, and in it an ExtendedRequest with the name of the operation.
+# An LDAPMessage with the number 1 and an ExtendedRequest with the name of the operation.
 _LDAP_REQUEST = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + _LDAP_OID
 _BER_SEQUENCE, _BER_INTEGER, _BER_ENUMERATED, _LDAP_RESPONSE = 0x30, 0x02, 0x0A, 0x78
 
 
 class NoStartTls(Exception):  # noqa: N818 - a state of the server
-    """The server does not start TLS; the text continues a sentence that begins with its address."""
+    """The server does not start TLS; its text continues a sentence that begins with the address."""
 
     def __init__(self, text: str, advice: str = "") -> None:
         super().__init__(text)
@@ -29,7 +29,7 @@ class NoStartTls(Exception):  # noqa: N818 - a state of the server
 
 @dataclass(frozen=True)
 class PlainConnection:
-    """A connection before TLS. It reads byte by byte: data after the answer belongs to TLS."""
+    """A connection before TLS. It reads no further than the answer: more data belongs to TLS."""
 
     connection: socket.socket
     deadline: float
@@ -40,24 +40,24 @@ class PlainConnection:
         self.connection.sendall(data)
 
     def receive(self, count: int) -> bytes:
-        """Exactly so many bytes. Raises OSError."""
+        """Exactly `count` bytes. Raises OSError."""
         return read_exactly(self.connection, count, self.deadline)
 
     def line(self) -> str:
-        """One line. Raises OSError, and NoStartTls where it does not end."""
+        """One line. Raises OSError, and NoStartTls for an endless line."""
         received = bytearray()
         while not received.endswith(b"\n"):
             if len(received) > _LONGEST_LINE:
-                raise NoStartTls(f"says {_shown(received)}, and does not end", _OTHER)
+                raise NoStartTls(f"sent an endless line: {_shown(received)}", _OTHER)
             received += self.receive(1)
         return received.decode("utf-8", "replace").rstrip("\r\n")
 
 
-_OTHER = "is this another protocol, or does TLS begin with the first byte there?"
+_OTHER = "is it another protocol, or TLS without STARTTLS?"
 
 
 def start_tls(connection: socket.socket, protocol: StartTls, deadline: float) -> None:
-    """Have the server start TLS. Raises NoStartTls and OSError."""
+    """Request TLS from the server. Raises NoStartTls and OSError."""
     _PROTOCOLS[protocol](PlainConnection(connection, deadline))
 
 
@@ -67,7 +67,7 @@ def _postgres(connection: PlainConnection) -> None:
     if answer == b"N":
         raise NoStartTls("has no TLS (ssl = off)", "set ssl, ssl_cert_file and ssl_key_file in postgresql.conf")
     if answer != b"S":
-        raise NoStartTls(f"answers an SSLRequest with {_shown(answer)}", "is this a PostgreSQL server?")
+        raise NoStartTls(f"answered an SSLRequest with {_shown(answer)}", "is it a PostgreSQL server?")
 
 
 def _smtp(connection: PlainConnection) -> None:
@@ -76,7 +76,7 @@ def _smtp(connection: PlainConnection) -> None:
     offered = _reply(connection)
     _expect("250", offered, "EHLO")
     if not any(line[4:].strip().upper() == "STARTTLS" for line in offered):
-        raise NoStartTls("does not offer STARTTLS", "give the server a certificate and its key")
+        raise NoStartTls("does not offer STARTTLS", "configure a certificate and its key on the server")
     connection.send(b"STARTTLS\r\n")
     _expect("220", _reply(connection), "STARTTLS")
 
@@ -104,19 +104,19 @@ def _pop3(connection: PlainConnection) -> None:
     _expect("+OK", [connection.line()], "STLS")
 
 
-def _expect(start: str, lines: list[str], what: str) -> None:
-    said = lines[-1]
-    if not said.upper().startswith(start.upper()):
-        raise NoStartTls(f"says {_shown(said.encode())} to {what}", _OTHER)
+def _expect(start: str, lines: list[str], request: str) -> None:
+    reply = lines[-1]
+    if not reply.upper().startswith(start.upper()):
+        raise NoStartTls(f"answered {request} with {_shown(reply.encode())}", _OTHER)
 
 
 def _ldap(connection: PlainConnection) -> None:
     connection.send(_LDAP_REQUEST)
     code = _result_code(_ldap_message(connection))
     if code is None:
-        raise NoStartTls("does not answer in LDAP", _OTHER)
+        raise NoStartTls("does not speak LDAP", _OTHER)
     if code != 0:
-        raise NoStartTls(f"refuses StartTLS (LDAP result {code})", "give the server a certificate and its key")
+        raise NoStartTls(f"refuses StartTLS (LDAP result {code})", "configure a certificate and its key on the server")
 
 
 def _ldap_message(connection: PlainConnection) -> bytes:
@@ -128,7 +128,7 @@ def _ldap_message(connection: PlainConnection) -> bytes:
 
 
 def _result_code(message: bytes) -> int | None:
-    """Of an ExtendedResponse; None of anything else."""
+    """The result code of an ExtendedResponse; None for anything else."""
     try:
         kind, number, rest = _element(message)
         response, content, _ = _element(rest)
@@ -141,7 +141,7 @@ def _result_code(message: bytes) -> int | None:
 
 
 def _element(data: bytes) -> tuple[int, bytes, bytes]:
-    """The first element's kind and content, and what follows it. Raises IndexError and ValueError."""
+    """The first element's kind and content, and the rest of the data. Raises IndexError and ValueError."""
     kind, length, start = data[0], data[1], 2
     if length & 0x80:
         start += length & 0x7F
@@ -151,8 +151,8 @@ def _element(data: bytes) -> tuple[int, bytes, bytes]:
     return kind, data[start : start + length], data[start + length :]
 
 
-def _shown(said: bytes | bytearray) -> str:
-    return repr(bytes(said[:_SHOWN]).decode("utf-8", "replace"))
+def _shown(received: bytes | bytearray) -> str:
+    return repr(bytes(received[:_SHOWN]).decode("utf-8", "replace"))
 
 
 _PROTOCOLS: Mapping[StartTls, Callable[[PlainConnection], None]] = {

@@ -1,4 +1,4 @@
-"""How the host probe resolves names: real getent and nslookup, a real DNS server, and answers seen elsewhere."""
+"""Name resolution of the host probe: real getent and nslookup, a real DNS server, and output from bug reports."""
 
 import shutil
 import subprocess
@@ -158,11 +158,11 @@ def test_nslookup_replaces_a_missing_getent(nslookup, serve, bin_with):
 def test_host_without_resolver_tools_is_unsupported(bin_with):
     bin_with()
 
-    with pytest.raises(ProbeError, match="neither getent nor nslookup is installed there") as raised:
+    with pytest.raises(ProbeError, match="getent and nslookup are not installed there") as raised:
         resolve()
 
     assert ProblemKind.UNSUPPORTED is raised.value.problem.kind
-    assert "let `from` name a host or container that has one of them" == raised.value.problem.advice
+    assert "set `from` to a host or container with one of them" == raised.value.problem.advice
     assert not raised.value.problem.target_down
 
 
@@ -175,7 +175,7 @@ def test_getent_without_ahosts_uses_hosts(bin_with):
     assert ("10.96.0.7",) == resolve().addresses
 
 
-# What nslookup prints, as it was reported
+# Output of nslookup in bug reports
 
 
 def told(found: str, *, status: int = 0, control: str = "", tool: str = "nslookup") -> Resolution:
@@ -186,13 +186,13 @@ def told(found: str, *, status: int = 0, control: str = "", tool: str = "nslooku
 SERVER = "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10:53\n\n"
 
 
-def test_busybox_61_missing_other_family_is_no_failure():
+def test_busybox_61_missing_other_family_is_accepted():
     text = f"{SERVER}Non-authoritative answer:\nName:\t{NAME}\nAddress: 10.0.0.1\n\n*** Can't find {NAME}: No answer\n"
 
     assert (("10.0.0.1",), "") == (told(text).addresses, told(text).said)
 
 
-def test_lxd_8390_exit_status_1_with_address_is_no_failure():
+def test_lxd_8390_exit_status_1_with_address_is_accepted():
     text = f"{SERVER}Name:\tc1.lxd\nAddress: 240.126.0.249\n** server can't find c1.lxd: NXDOMAIN\n"
 
     found = told(text, status=1, control=text)
@@ -209,7 +209,7 @@ def test_busybox_75_numbered_addresses_are_read():
     assert ("10.96.0.1",) == told(text).addresses
 
 
-def test_docker_alpine_539_nameless_server_is_no_failure():
+def test_docker_alpine_539_nameless_server_is_accepted():
     text = "nslookup: can't resolve '(null)': Name does not resolve\n\nName:      zookeeper\nAddress 1: 10.99.146.94\n"
 
     assert ("10.99.146.94",) == told(text).addresses
@@ -234,7 +234,7 @@ def test_binds_nslookup_is_read_too():
     )
 
 
-def test_a_scope_is_no_part_of_an_address():
+def test_scope_is_removed_from_an_address():
     assert ("fe80::1",) == told("fe80::1%eth0  STREAM host\n", tool="getent ahosts").addresses
 
 

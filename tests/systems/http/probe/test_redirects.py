@@ -1,4 +1,4 @@
-"""Redirects: followed when asked for, wherever they lead to; credentials stay at the target."""
+"""Redirects are followed on request, to any origin; credentials stay at the target."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_credentials_stay_at_the_target(serve, session):
     assert "geheim" not in str(other.requests[0])
 
 
-def test_redirect_to_a_down_origin_is_no_outage(serve, session):
+def test_redirect_to_a_down_origin_does_not_mark_the_target_down(serve, session):
     server = serve(lambda exchange: redirecting(exchange, "http://127.0.0.1:1/"))
     one = session(server)
 

@@ -14,7 +14,7 @@ from opscheck.demo.serving import Exchange, Response
 from opscheck.systems.http.request import HttpRequest
 from tests.servers.web import OK, problem_of
 
-# What is sent
+# Requests
 
 
 def test_request_has_a_user_agent(serve, session):
@@ -107,7 +107,7 @@ def test_closed_idle_connection_is_replaced(serve, session):
     assert 200 == one.ask(HttpRequest("api"), 5).status
 
 
-# What comes back
+# Responses
 
 
 def test_an_answer_is_whole(serve, session):
@@ -170,7 +170,7 @@ def test_wrongly_compressed_body_is_unreadable(serve, session, packed):
     problem = problem_of(lambda: one.ask(HttpRequest("api"), 5))
 
     assert ProblemKind.UNREADABLE is problem.kind
-    assert "answered 200, but its " in problem.text
+    assert "responded 200, but its " in problem.text
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_an_answer_that_never_comes_is_late(serve, session):
     problem = problem_of(lambda: one.ask(HttpRequest("api", path="/slow"), 0.2))
 
     assert ProblemKind.LATE is problem.kind
-    assert "no answer from" in problem.text
+    assert "no response from" in problem.text
     assert problem.waited_s >= 0.2
 
 
@@ -293,10 +293,10 @@ def test_dripping_body_is_late_and_names_the_status(serve, session):
     problem = problem_of(lambda: one.ask(HttpRequest("api"), 0.2))
 
     assert ProblemKind.LATE is problem.kind
-    assert "answered 200, but its body did not end in" in problem.text
+    assert "responded 200, but its body did not end in" in problem.text
 
 
-def test_threads_end_soon_after_their_time(serve, session):
+def test_threads_end_shortly_after_their_deadline(serve, session):
     one = session(serve(lambda exchange: exchange.pause()))
     started = time.monotonic()
 
@@ -345,7 +345,7 @@ def test_a_sample_that_hangs_counts_as_unanswered(serve, session):
     samples = session(serve(answer)).ask(HttpRequest("api", samples=10), 1).samples
 
     assert [200, 200, None] == [sample.status for sample in samples]
-    assert "no answer from" in samples[2].error
+    assert "no response from" in samples[2].error
 
 
 def test_samples_beyond_the_time_limit_are_missing(serve, session):

@@ -197,7 +197,7 @@ def test_impersonation_is_sent_though_the_package_ignores_it(config, api):
     assert "c" == headers["impersonate-extra-a%2fb"]
 
 
-def test_what_the_impersonated_identity_may_not_is_denied(config):
+def test_impersonated_identity_without_permission_is_denied(config):
     problem = refused(config(user={"as": "nobody"}))
 
     assert ProblemKind.DENIED == problem.kind

@@ -37,7 +37,7 @@ def only(session) -> Secret:
     return found
 
 
-def test_what_the_certificates_in_a_secret_say_is_answered_and_its_key_is_not(world, session, pair):
+def test_secret_answer_has_its_certificates_but_no_key(world, session, pair):
     pem, key = pair
     world.add(tls_secret("shop-tls", "shop", pem=key + pem, key=key, of="shop"))  # a key where none belongs, too
     found = only(session)
@@ -63,7 +63,7 @@ def test_nothing_but_the_certificate_is_ever_decoded_of_a_secret():
     ],
     ids=["empty", "part", "second part", "bytes", "damaged"],
 )
-def test_what_is_no_certificate_is_told_without_a_byte_of_it(world, session, pair, unreadable, spoil):
+def test_invalid_certificate_is_reported_without_its_content(world, session, pair, unreadable, spoil):
     world.add(tls_secret("shop-tls", "shop", pem=spoil(pair[0])))
 
     assert ((), unreadable) == (only(session).certificates, only(session).unreadable)
@@ -85,7 +85,7 @@ def test_secrets_of_other_types_are_not_even_sent(world, session, api):
     assert "type=kubernetes.io/tls" == api.requests[-1].query["fieldSelector"]
 
 
-def test_where_nothing_is_issued_by_acme_its_kinds_are_absent_and_others_are_there(world, session):
+def test_acme_kinds_are_absent_in_a_cluster_without_acme(world, session):
     world.withdraw("acme.cert-manager.io")
 
     assert () == session.ask(ListCertificates("cluster", "shop"), 5).items
@@ -94,7 +94,7 @@ def test_where_nothing_is_issued_by_acme_its_kinds_are_absent_and_others_are_the
     assert ProblemKind.ABSENT == caught.value.problem.kind
 
 
-def test_secrets_that_may_not_be_listed_are_denied_with_the_rule_that_is_missing(session, api):
+def test_denied_list_of_secrets_names_the_missing_rule(session, api):
     api.deny("secrets")
 
     with pytest.raises(ProbeError) as caught:

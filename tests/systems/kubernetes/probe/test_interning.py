@@ -60,7 +60,7 @@ def test_pages_share_with_the_pages_before():
     assert one.labels is other.labels
 
 
-def test_what_differs_stays_different():
+def test_interned_values_that_differ_stay_different():
     one, other = fresh(pod("web-1", image="app:1")), fresh(pod("web-2", image="app:2"))
 
     Interner().intern((one, other))

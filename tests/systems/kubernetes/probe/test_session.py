@@ -273,7 +273,7 @@ def test_a_path_that_is_not_served_is_absent(api, session):
 
 
 @pytest.mark.parametrize("query", [SHOP, NODE_USAGE], ids=["pods", "metrics"])
-def test_what_a_proxy_does_not_know_is_not_what_a_cluster_does_not_serve(api, session, query):
+def test_proxy_404_differs_from_an_unserved_resource(api, session, query):
     api.answer("/api", scripts.html(404))
 
     problem = refused(session, query)

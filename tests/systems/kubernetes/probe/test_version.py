@@ -31,9 +31,7 @@ def test_the_answer_survives_a_snapshot(session):
         (Response(500, b"oops", "text/plain"), ProblemKind.UNREADABLE, "answered GET /version with 500: oops"),
     ],
 )
-def test_a_server_that_keeps_its_version_to_itself_is_unknown_and_still_answers_the_rest(
-    api, opened, answer, kind, text
-):
+def test_denied_version_is_unknown_and_other_queries_are_answered(api, opened, answer, kind, text):
     api.answer("/version", answer)
 
     with pytest.raises(ProbeError) as caught:

@@ -245,21 +245,21 @@ def test_server_that_requires_tls_is_reported(with_tls):
     problem = contact(make_conninfo(with_tls.dsn(), sslmode="disable"))
 
     assert (DENIED, True) == (problem.kind, "(SQLSTATE 28000)" in problem.text)
-    assert problem.advice.startswith("ask for TLS with sslmode=require in the dsn")
+    assert problem.advice.startswith("request TLS with sslmode=require in the dsn")
 
 
 def test_untrusted_certificate_is_reported(with_tls, tmp_path):
     problem = contact(trusting(with_tls, trustme.CA(), tmp_path))
 
     assert (UNREACHABLE, True) == (problem.kind, "certificate verify failed" in problem.text)
-    assert problem.advice.startswith("name the authority of the server's certificate with sslrootcert")
+    assert problem.advice.startswith("name the CA of the server's certificate with sslrootcert")
 
 
 def test_certificate_for_another_name_is_reported(with_tls, authority, tmp_path):
     problem = contact(trusting(with_tls, authority, tmp_path))
 
     assert 'server certificate for "db.example" does not match host name "127.0.0.1"' in problem.text
-    assert problem.advice.startswith("reach the server by a name that its certificate has")
+    assert problem.advice.startswith("use a host name of the certificate in the dsn")
 
 
 def test_valid_certificate_connects(with_tls, authority, tmp_path):
@@ -272,4 +272,4 @@ def test_missing_ca_file_is_a_policy_problem(with_tls):
     problem = contact(make_conninfo(with_tls.dsn(), sslmode="verify-full", sslrootcert="/nowhere/ca.pem"))
 
     assert UNSUPPORTED == problem.kind
-    assert problem.advice.startswith("put the authority's certificate where sslrootcert")
+    assert problem.advice.startswith("store the CA certificate in the file that sslrootcert")

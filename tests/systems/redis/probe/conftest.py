@@ -1,4 +1,4 @@
-"""Servers that say whatever a test wants them to."""
+"""Servers with scripted replies."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,6 +10,6 @@ from tests.servers.redis import ScriptedServer
 
 @pytest.fixture
 def scripted() -> Iterator[Callable[..., ScriptedServer]]:
-    """Start one; what it is given are its replies."""
+    """Start one with these replies."""
     with ExitStack() as stack:
         yield lambda *replies, **options: stack.enter_context(ScriptedServer(replies, **options))

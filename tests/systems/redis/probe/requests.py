@@ -1,4 +1,4 @@
-"""Asking Redis servers as a run does, and what stands in the place of an answer."""
+"""Querying Redis servers as a run does, and the problems in place of answers."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.servers.redis import ScriptedServer
 
 
 def ask(url: str, query: Any, timeout_s: float = 5, **fields: Any) -> Any:
-    """What all servers of a target answer."""
+    """The answers of all servers of a target."""
     session = open_session(RedisTarget(kind="redis", url=url, **fields), timeout_s)
     try:
         return session.ask(query, timeout_s)
@@ -20,7 +20,7 @@ def ask(url: str, query: Any, timeout_s: float = 5, **fields: Any) -> Any:
 
 
 def ask_one(url: str, query: Any, **fields: Any) -> Any:
-    """What the one server of a target answers."""
+    """The answer of the one server of a target."""
     (reply,) = ask(url, query, **fields).nodes
     return reply.answer
 
@@ -33,5 +33,5 @@ def problem_of(url: str, query: Any, **fields: Any) -> Problem:
 
 
 def local(server: ScriptedServer, user: str = "") -> str:
-    """The URL of a server that says what the test wants."""
+    """The URL of a scripted server."""
     return f"redis://{user}127.0.0.1:{server.port}"

@@ -30,7 +30,7 @@ def nodes_of(replies) -> list[str]:
 # Named
 
 
-def test_each_server_that_is_named_is_asked_in_its_order():
+def test_named_servers_are_queried_in_their_order():
     with replicated() as pair:
         ports = pair.replica.port, pair.primary.port
         replies = ask(url_of(*ports, secret=pair.primary._password), INFO)
@@ -39,7 +39,7 @@ def test_each_server_that_is_named_is_asked_in_its_order():
     assert [False, True] == [reply.answer.is_primary for reply in replies.nodes]
 
 
-def test_a_server_that_is_named_twice_is_asked_once(scripted):
+def test_server_named_twice_is_queried_once(scripted):
     port = scripted(b"+PONG\r\n").port
 
     assert [f"127.0.0.1:{port}"] == nodes_of(ask(url_of(port, port), PING))
@@ -101,22 +101,22 @@ def test_a_node_that_has_failed_is_still_one():
     assert ProblemKind.UNREACHABLE is problems[f"127.0.0.1:{nodes[2].port}"].kind
 
 
-def test_a_server_that_is_no_cluster_has_no_nodes():
+def test_server_outside_a_cluster_has_no_nodes():
     with Redis() as redis:
         problem = problem_of(redis.url, PING, nodes="cluster")
 
-    assert f"127.0.0.1:{redis.port} is no node of a cluster" == problem.text
+    assert f"127.0.0.1:{redis.port} is not a cluster node" == problem.text
 
 
-def test_who_may_not_list_the_nodes_is_told_what_to_grant():
+def test_denied_cluster_nodes_names_the_acl_rule():
     with redis_cluster() as nodes:
         say(nodes[0], "ACL", "SETUSER", "opscheck", "on", ">pw", "-@all", "+ping", "+info")
         problem = problem_of(f"redis://opscheck:pw@127.0.0.1:{nodes[0].port}", PING, nodes="cluster")
 
-    assert "have an administrator type: ACL SETUSER opscheck +cluster|nodes" == problem.advice
+    assert "run as administrator: ACL SETUSER opscheck +cluster|nodes" == problem.advice
 
 
-def test_nodes_without_an_address_are_left_out_and_the_one_that_answers_has_its_own(scripted):
+def test_node_without_an_address_has_the_one_of_its_server(scripted):
     lines = (
         "a :6379@16379 myself,master - 0 0 1 connected 0-5460\n"
         "b 127.0.0.1:7@17,one.example master - 0 0 2 connected\n"
@@ -135,7 +135,7 @@ def test_nodes_without_an_address_are_left_out_and_the_one_that_answers_has_its_
 # Replicas
 
 
-def test_the_replicas_that_a_primary_has_are_asked_too():
+def test_replicas_of_a_primary_are_queried_too():
     with replicated(2) as three:
         alone = ask(three.primary.url, INFO)
         replies = ask(three.primary.url, INFO, nodes="replicas")
@@ -152,7 +152,7 @@ def test_the_replicas_that_a_primary_has_are_asked_too():
 
 
 @pytest.mark.parametrize(("secret", "login"), [(None, None), ("geheim", ":geheim")])
-def test_sentinels_are_asked_where_the_primary_is(secret, login):
+def test_sentinels_report_the_primary(secret, login):
     with replicated() as pair, Sentinel(pair.primary, secret=secret) as sentinel:
         url = url_of(sentinel.port, secret=pair.primary._password)
         replies = ask(url, INFO, sentinel="cache", sentinel_login=login)
@@ -180,7 +180,7 @@ def test_one_sentinel_that_answers_is_enough():
         assert [f"127.0.0.1:{redis.port}"] == nodes_of(ask(url, PING, sentinel="cache"))
 
 
-def test_where_sentinels_disagree_each_primary_is_asked(scripted):
+def test_each_primary_is_queried_when_sentinels_disagree(scripted):
     """After a failover that one of them has not heard of; two primaries are then seen for what they are."""
     primaries = [scripted(b"+PONG\r\n").port for _ in range(2)]
     sentinels = [
@@ -192,29 +192,29 @@ def test_where_sentinels_disagree_each_primary_is_asked(scripted):
     assert [f"127.0.0.1:{port}" for port in primaries] == found
 
 
-def test_a_name_that_no_sentinel_knows_is_said():
+def test_unknown_name_at_the_sentinels_is_reported():
     with Redis() as redis, Sentinel(redis) as sentinel:
         problem = problem_of(url_of(sentinel.port), PING, sentinel="cahce")
 
-    assert "no sentinel that answers knows a primary called cahce" == problem.text
+    assert "no sentinel reports a primary named cahce" == problem.text
     assert problem.target_down
 
 
-def test_a_sentinel_that_wants_a_password_is_said_to():
+def test_sentinel_that_requires_a_password_is_reported():
     with Redis() as redis, Sentinel(redis, secret="geheim") as sentinel:
         none = problem_of(url_of(sentinel.port), PING, sentinel="cache")
         wrong = problem_of(url_of(sentinel.port), PING, sentinel="cache", sentinel_login=":falsch")
 
-    assert f"127.0.0.1:{sentinel.port} wants a password, and the target's sentinel_login has none" == none.text
-    assert "does not accept the user and password in the target's sentinel_login" in wrong.text
+    assert f"127.0.0.1:{sentinel.port} requires a password, and the target's sentinel_login has none" == none.text
+    assert "rejects the user and password in the target's sentinel_login" in wrong.text
     assert "falsch" not in wrong.text + wrong.advice
 
 
-def test_a_server_is_no_sentinel():
+def test_server_in_place_of_a_sentinel_is_reported():
     with Redis() as redis:
         problem = problem_of(url_of(redis.port), PING, sentinel="cache", sentinel_login=f":{redis._password}")
 
-    assert "does `url` name sentinels?" in problem.advice
+    assert "`url` names sentinels" in problem.advice
 
 
 def test_no_sentinel_answers():
@@ -222,7 +222,7 @@ def test_no_sentinel_answers():
 
 
 @pytest.mark.parametrize("reply", [b"$2\r\nno\r\n", b":1\r\n"])
-def test_a_sentinel_that_says_something_else_is_unreadable(scripted, reply):
+def test_invalid_reply_of_a_sentinel_is_unreadable(scripted, reply):
     assert ProblemKind.UNREADABLE is problem_of(local(scripted(reply)), PING, sentinel="cache").kind
 
 

@@ -25,7 +25,7 @@ def test_a_server_whose_authority_is_named_is_trusted_and_no_other(redis_seven, 
     assert "is signed by an unknown CA" in systems.text
 
 
-def test_a_client_certificate_is_shown_where_the_server_asks_for_one(redis_seven, tmp_path):
+def test_client_certificate_is_sent_to_a_server_that_requires_it(redis_seven, tmp_path):
     with redis_with_tls(redis_seven, tmp_path, clients_certificate=True) as tls:
         named = {"ca_file": str(tls.authority), "client_certificate": str(tls.certificate)}
         info = ask_one(tls.url, INFO, **named)
@@ -36,7 +36,7 @@ def test_a_client_certificate_is_shown_where_the_server_asks_for_one(redis_seven
     assert "requires a client certificate" in without.text
 
 
-def test_a_port_without_tls_and_one_with_it_are_told_apart(redis_seven, tmp_path):
+def test_ports_with_and_without_tls_are_distinguished(redis_seven, tmp_path):
     """One waits for the end of a line, the other hangs up."""
     with redis_with_tls(redis_seven, tmp_path) as tls:
         without = problem_of(f"rediss://127.0.0.1:{tls.server.port}", INFO, timeout_s=1, ca_file=str(tls.authority))
@@ -45,7 +45,7 @@ def test_a_port_without_tls_and_one_with_it_are_told_apart(redis_seven, tmp_path
     assert (ProblemKind.LATE, "is this a port without TLS?") == (without.kind, without.advice)
     assert f"no TLS handshake with 127.0.0.1:{tls.server.port} in " in without.text
     assert ProblemKind.UNREACHABLE is wanted.kind
-    assert wanted.advice.startswith("does it want TLS? then write rediss://; ")
+    assert wanted.advice.startswith("if it requires TLS, write rediss://; ")
 
 
 def test_a_certificate_that_cannot_be_read_is_named(tmp_path):

@@ -1,4 +1,4 @@
-"""Asking an endpoint as a run does, and what stands in the place of an answer."""
+"""Querying an endpoint as a run does, and the problem in place of an answer."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from opscheck.systems.tls.target import Endpoint
 
 
 def ask(port: int, host: str = "127.0.0.1", timeout_s: float = 5, **fields: Any) -> Handshakes:
-    """What all addresses of an endpoint serve."""
+    """The handshakes of all addresses of an endpoint."""
     endpoint = Endpoint.parse(f"{host}:{port}")
     session = open_session(endpoint, timeout_s)
     try:
@@ -21,7 +21,7 @@ def ask(port: int, host: str = "127.0.0.1", timeout_s: float = 5, **fields: Any)
 
 
 def ask_one(port: int, **fields: Any) -> Handshake:
-    """What the one address of an endpoint serves."""
+    """The handshake of the one address of an endpoint."""
     (handshake,) = ask(port, **fields).addresses
     return handshake
 

@@ -57,7 +57,7 @@ def _leaf(chain) -> Issued:
 
 @pytest.fixture(name="folder")
 def _folder() -> Iterator[Path]:
-    """A folder with a blank and a quote in its name, which anybody may look into."""
+    """A folder with a blank and a quote in its name, readable by all users."""
     with tempfile.TemporaryDirectory() as made:
         Path(made).chmod(0o755)
         folder = Path(made) / "what's in"
@@ -67,7 +67,7 @@ def _folder() -> Iterator[Path]:
 
 @pytest.fixture(name="unprivileged")
 def _unprivileged(monkeypatch) -> None:
-    """Have commands run as somebody who may not read everything."""
+    """Run commands as a user without permission to read everything."""
     if os.getuid() == 0:
         start = subprocess.Popen
         monkeypatch.setattr(
@@ -100,7 +100,7 @@ def keystore(leaf: Issued, *others: Issued, password: str = "", friendly: bytes 
     return pkcs12.serialize_key_and_certificates(friendly, leaf.key, leaf.certificate, cas, encryption)
 
 
-# What is read
+# Read files
 
 
 def test_pem_chain_keeps_its_order_and_modification_time(folder, chain, leaf):
@@ -172,53 +172,53 @@ def test_matching_folders_are_ignored(folder, leaf):
     assert 1 == len(read(folder / "*").files)
 
 
-# What is wrong
+# Faults
 
 
-NOT_PEM = "neither PEM nor PKCS#12, nor a certificate in DER"
+NOT_PEM = "not PEM, PKCS#12 or DER"
 BROKEN = {
     "empty": (Fault.EMPTY, "", 0, lambda leaf, chain: b""),
-    "a key alone": (Fault.NONE, "it holds PRIVATE KEY", 0, lambda leaf, chain: leaf.key_pem),
+    "a key alone": (Fault.NONE, "it contains PRIVATE KEY", 0, lambda leaf, chain: leaf.key_pem),
     "a text": (Fault.NONE, NOT_PEM, 0, lambda leaf, chain: b"nothing\n"),
-    "a part": (Fault.CUT, "certificate 1 of 1 does not end", 0, lambda leaf, chain: leaf.pem[:300]),
+    "a part": (Fault.CUT, "certificate 1 of 1 has no END line", 0, lambda leaf, chain: leaf.pem[:300]),
     "the second in part": (
-        *(Fault.CUT, "certificate 2 of 2 does not end", 1),
+        *(Fault.CUT, "certificate 2 of 2 has no END line", 1),
         lambda leaf, chain: leaf.pem + chain.middle.pem[:300],
     ),
     "the first in part": (
-        *(Fault.CUT, "certificate 1 of 2 does not end", 1),
+        *(Fault.CUT, "certificate 1 of 2 has no END line", 1),
         lambda leaf, chain: leaf.pem[:300] + b"\n" + chain.middle.pem,
     ),
     "a part before a key": (
-        *(Fault.CUT, "certificate 1 of 1 does not end", 0),
+        *(Fault.CUT, "certificate 1 of 1 has no END line", 0),
         lambda leaf, chain: leaf.pem[:300] + b"\n" + leaf.key_pem,
     ),
     "no base64": (
-        *(Fault.DAMAGED, "certificate 1 of 1 cannot be read", 0),
+        *(Fault.DAMAGED, "certificate 1 of 1 cannot be parsed", 0),
         lambda leaf, chain: leaf.pem.replace(b"M", b"*"),
     ),
     "other bytes": (
-        *(Fault.DAMAGED, "certificate 1 of 1 cannot be read", 0),
+        *(Fault.DAMAGED, "certificate 1 of 1 cannot be parsed", 0),
         lambda leaf, chain: leaf.pem.replace(b"MII", b"AAA", 1),
     ),
     # The key's last line and the certificate's first are one, as `cat key.pem cert.pem` makes them.
     "run together": (
-        *(Fault.DAMAGED, "certificate 1 of 1 cannot be read", 0),
+        *(Fault.DAMAGED, "certificate 1 of 1 cannot be parsed", 0),
         lambda leaf, chain: leaf.key_pem.strip() + leaf.pem,
     ),
-    "DER in part": (Fault.CUT, "it ends before the certificate does", 0, lambda leaf, chain: der(leaf)[:200]),
+    "DER in part": (Fault.CUT, "shorter than its length field", 0, lambda leaf, chain: der(leaf)[:200]),
     "DER spoilt": (
-        *(Fault.DAMAGED, "it begins as a certificate, and cannot be read as one", 0),
+        *(Fault.DAMAGED, "it begins like a certificate, but cannot be parsed", 0),
         lambda leaf, chain: der(leaf)[:20] + b"\xff" * 20 + der(leaf)[40:],
     ),
     "a keystore in part": (
-        *(Fault.CUT, "it ends before the keystore does", 0),
+        *(Fault.CUT, "shorter than its length field", 0),
         lambda leaf, chain: keystore(leaf, password="x")[:500],
     ),
     "a keystore with a password": (Fault.NO_PASSWORD, "", 0, lambda leaf, chain: keystore(leaf, password="x")),
     "Java's own keystore": (
         Fault.UNSUPPORTED,
-        "a Java keystore (JKS); `keytool -importkeystore -deststoretype pkcs12` makes PKCS#12",
+        "a Java keystore (JKS); `keytool -importkeystore -deststoretype pkcs12` converts it",
         0,
         lambda leaf, chain: b"\xfe\xed\xfe\xed\0\0\0\2" + b"\0" * 40,
     ),
@@ -259,7 +259,7 @@ def test_dangling_link_and_pipe_are_reported_without_delay(folder):
     (folder / "dead").symlink_to("nowhere")
     os.mkfifo(folder / "pipe")
 
-    assert ["a link to nothing", "no ordinary file"] == [file.detail for file in read(folder / "*").files]
+    assert ["broken link", "not a regular file"] == [file.detail for file in read(folder / "*").files]
 
 
 def test_unreadable_file_is_reported(unprivileged, folder, leaf):
@@ -331,7 +331,7 @@ def test_large_output_is_read_in_pieces(folder, leaf):
     assert 4 == sum(len(file.certificates) for file in read(folder / "*").files)
 
 
-# What never leaves
+# Keys stay on the host
 
 
 def test_only_encrypted_keys_leave_the_host(folder, chain, leaf, monkeypatch):
@@ -350,7 +350,7 @@ def test_only_encrypted_keys_leave_the_host(folder, chain, leaf, monkeypatch):
     for line in leaf.key_pem.splitlines()[1:-1]:
         assert line not in said
         assert line not in answer
-    assert b"PRIVATE" not in answer.replace(b"it holds PRIVATE KEY", b"")
+    assert b"PRIVATE" not in answer.replace(b"it contains PRIVATE KEY", b"")
     assert b"keystore_password" not in answer
 
 
@@ -434,14 +434,14 @@ def test_malformed_content_is_a_fault(kind, output, fault):
 
     query = ReadCertificateFiles("host", paths=("/x",))
     if fault is None:
-        with pytest.raises(ProbeError, match="the answer is none of ours"):
+        with pytest.raises(ProbeError, match="unexpected output"):
             read_certificate_files(host(run), query, 1)
     else:
         assert [fault] == [file.fault for file in read_certificate_files(host(run), query, 1).files]
 
 
 def test_truncated_keystore_output_is_never_quoted():
-    """It may be one without a password, and what broke off may be the key."""
+    """It may have no password, and the truncated output may be the key."""
 
     def run(script, arguments, timeout_s):
         listed = "file;0;pkcs12;10;1;\npath;/x\nall;1\n"
@@ -451,14 +451,14 @@ def test_truncated_keystore_output_is_never_quoted():
     with pytest.raises(ProbeError) as caught:
         read_certificate_files(host(run), ReadCertificateFiles("host", paths=("/x",)), 1)
     assert "cGxhbnRlZC1rZXk" not in str(caught.value.problem)
-    assert "it breaks off while /x is read" in caught.value.problem.text
+    assert "truncated while reading /x" in caught.value.problem.text
 
 
-def test_a_host_without_grep_says_so():
+def test_host_without_grep_is_reported():
     def run(script, arguments, timeout_s):
         return Finished(127, b"", b"sh: grep: not found")
 
-    with pytest.raises(ProbeError, match="a command is missing there: sh: grep: not found"):
+    with pytest.raises(ProbeError, match="command not found there: sh: grep: not found"):
         read_certificate_files(host(run), ReadCertificateFiles("host", paths=("/x",)), 1)
 
 
@@ -466,7 +466,7 @@ def test_files_unread_in_time_are_a_timeout():
     def run(script, arguments, timeout_s):
         return Finished(0, b"file;0;pem;10;1;\npath;/x\nall;1\n", b"")
 
-    with pytest.raises(ProbeError, match="only 0 of 1 files in 0 s"):
+    with pytest.raises(ProbeError, match="only 0 of 1 files in 0s"):
         read_certificate_files(host(run), ReadCertificateFiles("host", paths=("/x",)), 0)
 
 

@@ -1,4 +1,4 @@
-"""Formats of certificate files: whatever bytes there are, nothing is raised, and nothing but certificates comes out."""
+"""Formats of certificate files: any bytes parse without an error, and only certificates come out."""
 
 import base64
 

@@ -1,4 +1,4 @@
-"""What an endpoint serves, as facts; and servers that misbehave, each of which costs no more than its time."""
+"""Handshakes with an endpoint, and with misbehaving servers, each within its deadline."""
 
 import socket
 import ssl
@@ -47,7 +47,7 @@ def test_expired_certificate_has_its_chain(chain, ca_file):
 
 
 def test_untrusted_certificate_is_read():
-    """Where nothing is verified, Python's getpeercert() is empty: no end is found, and none is missed."""
+    """Without verification Python's getpeercert() is empty, and would hide the end."""
     with tls_server(issued("127.0.0.1", ends=-DAY)) as port:
         seen = ask_one(port)
 

@@ -73,8 +73,8 @@ WARNING = "15030100020170"
         ("", LegacyOffer()),
         ("1603", LegacyOffer()),
         (HELLO.format(version="7f0f"), LegacyOffer(unknown="it answers 0x7f0f")),
-        (b"HTTP/1.1 400 Bad Request".hex(), LegacyOffer(unknown="the answer to an offer of TLSv1.1 is none of TLS")),
-        ("160301000a0b00000601020304", LegacyOffer(unknown="the answer to an offer of TLSv1.1 is none of TLS")),
+        (b"HTTP/1.1 400 Bad Request".hex(), LegacyOffer(unknown="the answer to an offer of TLSv1.1 is not TLS")),
+        ("160301000a0b00000601020304", LegacyOffer(unknown="the answer to an offer of TLSv1.1 is not TLS")),
     ],
     ids=["1.0", "ssl3", "warned", "alert", "warned-alert", "nothing", "half", "odd", "http", "no-hello"],
 )

@@ -1,4 +1,4 @@
-"""What certificates say, and what of them is never told."""
+"""Parsing certificates, and errors without their content."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -60,7 +60,7 @@ def test_key_and_signature_hash_are_parsed(key, hash_, expected):
     assert expected == (found.key, found.key_bits, found.signature_hash)
 
 
-def test_a_name_in_the_subject_alone_is_no_host_name():
+def test_name_only_in_the_subject_does_not_count():
     assert () == certificate_in_der(made(ec.generate_private_key(ec.SECP256R1()), hash_=hashes.SHA256())).names
 
 

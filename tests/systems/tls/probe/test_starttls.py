@@ -1,4 +1,4 @@
-"""What is said before TLS begins: to real servers of wheels, and to servers that say what the test wants."""
+"""STARTTLS with real servers from wheels, and with scripted servers."""
 
 import socket
 import ssl
@@ -83,24 +83,24 @@ def test_active_directory_writes_lengths_in_four_bytes(chain, leaf, ca_file):
 
 REFUSALS = [
     ("postgres", ((SSL_REQUEST, b"N"),), "has no TLS (ssl = off)"),
-    ("postgres", ((SSL_REQUEST, b"E"),), "answers an SSLRequest with 'E'"),
+    ("postgres", ((SSL_REQUEST, b"E"),), "answered an SSLRequest with 'E'"),
     ("postgres", ((SSL_REQUEST, b""),), "closed the connection"),
     ("smtp", ((b"", b"220 x\r\n"), (b"EHLO", b"250-x\r\n250 SIZE\r\n")), "does not offer STARTTLS"),
-    ("smtp", ((b"", b"554 go away\r\n"),), "says '554 go away' to a new connection"),
+    ("smtp", ((b"", b"554 go away\r\n"),), "answered a new connection with '554 go away'"),
     (
         "smtp",
         ((b"", b"220 x\r\n"), (b"EHLO", b"250 STARTTLS\r\n"), (b"", b"250 STARTTLS\r\n")),
-        "says '250 STARTTLS' to STARTTLS",
+        "answered STARTTLS with '250 STARTTLS'",
     ),
-    ("imap", ((b"", b"* BYE too many\r\n"),), "says '* BYE too many' to a new connection"),
-    ("imap", ((b"", b"* OK x\r\n"), (b"a1", b"a1 BAD unknown\r\n")), "says 'a1 BAD unknown' to STARTTLS"),
-    ("pop3", ((b"", b"+OK\r\n"), (b"STLS", b"-ERR no\r\n")), "says '-ERR no' to STLS"),
+    ("imap", ((b"", b"* BYE too many\r\n"),), "answered a new connection with '* BYE too many'"),
+    ("imap", ((b"", b"* OK x\r\n"), (b"a1", b"a1 BAD unknown\r\n")), "answered STARTTLS with 'a1 BAD unknown'"),
+    ("pop3", ((b"", b"+OK\r\n"), (b"STLS", b"-ERR no\r\n")), "answered STLS with '-ERR no'"),
     ("ldap", ((LDAP_REQUEST, bytes.fromhex("300c02010178070a010234000400")),), "refuses StartTLS (LDAP result 2)"),
-    ("ldap", ((LDAP_REQUEST, bytes.fromhex("300c02010161070a010004000400")),), "does not answer in LDAP"),
-    ("ldap", ((LDAP_REQUEST, bytes.fromhex("3084ffffffff")),), "does not answer in LDAP"),
-    ("ldap", ((LDAP_REQUEST, bytes.fromhex("3003020101")),), "does not answer in LDAP"),
-    ("ldap", ((LDAP_REQUEST, b"HTTP/1.1 400"),), "does not answer in LDAP"),
-    ("pop3", ((b"", b"x" * 20_000),), "and does not end"),
+    ("ldap", ((LDAP_REQUEST, bytes.fromhex("300c02010161070a010004000400")),), "does not speak LDAP"),
+    ("ldap", ((LDAP_REQUEST, bytes.fromhex("3084ffffffff")),), "does not speak LDAP"),
+    ("ldap", ((LDAP_REQUEST, bytes.fromhex("3003020101")),), "does not speak LDAP"),
+    ("ldap", ((LDAP_REQUEST, b"HTTP/1.1 400"),), "does not speak LDAP"),
+    ("pop3", ((b"", b"x" * 20_000),), "sent an endless line"),
 ]
 
 
@@ -144,7 +144,7 @@ def test_dripping_server_is_late(protocol):
 
 
 def test_plaintext_before_tls_is_not_read_as_tls(chain, leaf, ca_file):
-    """Of what is sent behind the answer in one piece nothing is swallowed: TLS then fails, as it must."""
+    """Data behind the answer is not consumed: TLS then fails, as it must."""
     injected = talking((b"", b"+OK\r\n"), (b"STLS\r\n", b"+OK\r\n+OK injected\r\n"))
     with changing_over(server_context(leaf, chain.middle), injected) as server:
         handshake = ask_one(server.port, starttls=StartTls.POP3, ca_file=ca_file)
@@ -197,4 +197,4 @@ def test_a_real_postgresql_without_tls(cluster):
 def test_usual_starttls_port_has_advice(port, word, leaf):
     peer = Peer(Address(socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", port)), "127.0.0.1", ShakeHands("tls://x"))
 
-    assert f"say `starttls: {word}`" in peer._starttls_advice
+    assert f"set `starttls: {word}`" in peer._starttls_advice
