@@ -123,7 +123,7 @@ class _Case:
         self._judge_deletion("unfinished uploads", wanted.uploads_gone_after, _upload_deletions(all_over))
 
     def _judge_deletion(self, what: str, limit: Graded[Duration] | None, actions: Sequence["Action"]) -> None:
-        """Judge the earliest deletion, of which there must be one."""
+        """Judge the earliest deletion, which must exist."""
         if limit is not None and actions:
             self._grade(f"{what} are deleted after", limit, min(actions, key=lambda action: action.after))
         elif limit is not None:
@@ -148,7 +148,7 @@ class Action:
 
 
 def _is_about(rule: LifecycleRule, prefix: str) -> bool:
-    """Whether it is for at least some of the backups."""
+    """True when it applies to at least some of the backups."""
     return rule.prefix.startswith(prefix) or prefix.startswith(rule.prefix)
 
 
@@ -168,7 +168,7 @@ def _deletions(rules: Iterable[LifecycleRule], now: datetime) -> list[Action]:
 
 
 def _until(day: str, now: datetime) -> Duration:
-    # From that day on the rule deletes daily.
+    # From that day on the rule deletes every day.
     then = datetime.combine(date.fromisoformat(day), time(), UTC)
     return Duration(max(0.0, (then - now).total_seconds()))
 

@@ -1,4 +1,4 @@
-"""Backups in buckets and folders, by what is in them."""
+"""Backups in buckets and folders, by their content."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ from opscheck.systems.stores.target import FolderTarget
 
 _HOLDS = {"dump": "a whole PostgreSQL dump", "tar": "a whole tar", "any": "whole, and not empty"}
 _CLOCKS = timedelta(minutes=15)
-"""How far in the future a time may be, for clocks differ."""
+"""The tolerance for times in the future, since clocks differ."""
 
 _HEX = frozenset("0123456789abcdef")
 _SHA256_LETTERS = 64
@@ -108,7 +108,7 @@ def expected_content(expectation: BackupContent, flaw: Flaw) -> str:
 
 
 def origin(content: Content) -> Iterator[str]:
-    """The format of a backup, and what made it of what."""
+    """The format of a backup, its program, and its source."""
     packed = f", packed with {' in '.join(reversed(content.packed_with))}" if content.packed_with else ""
     if content.format:
         yield f"format: {content.format}{packed}"
@@ -148,7 +148,7 @@ def _judge_checksum(
 
 
 def recorded_sum(record: Checksum | ManifestValue) -> str:
-    """The sha256 that is recorded; empty where none is."""
+    """The recorded sha256; empty without one."""
     if not record.there:
         return ""
     value = record.sha256 if isinstance(record, Checksum) else record.value
@@ -157,7 +157,7 @@ def recorded_sum(record: Checksum | ManifestValue) -> str:
 
 
 def look_into(expectation: BackupContent, backup: Backup, content: Content) -> Suggestion:
-    """Look into a damaged backup."""
+    """The suggestion to read a damaged backup."""
     packer = packer_of(expectation, content)
     if packer:
         in_bucket, in_folder = BROKEN_PACKED[packer], BROKEN_PACKED_FILE[packer]
@@ -171,7 +171,7 @@ def look_into(expectation: BackupContent, backup: Backup, content: Content) -> S
 def make_again(
     expectation: BackupContent, series: Series, backup: Backup, content: Content, now: datetime
 ) -> Suggestion:
-    """Make a new backup."""
+    """The suggestion to make a new backup."""
     if expectation.cronjob is not None:
         return rerun(expectation.cronjob)
     if expectation.holds != "dump" or expectation.template.is_folder:
@@ -191,7 +191,7 @@ def make_again(
 
 
 def new_key(expectation: BackupContent, series: Series, now: datetime) -> str:
-    """The key of a backup that is begun now; empty where the template leaves it open."""
+    """The key of a backup that begins now; empty when the template does not determine it."""
     template = expectation.template.of_series(series.name) if series.name else expectation.template
     if any(letter in template.text for letter in "*?{") or not template.says_when:
         return ""
@@ -199,7 +199,7 @@ def new_key(expectation: BackupContent, series: Series, now: datetime) -> str:
 
 
 def packer_of(expectation: BackupContent, content: Content) -> str:
-    """The program that packed it, or should have; empty where none did, or its name contradicts that."""
+    """The program that compressed it, or should have; empty without one, or when its name contradicts it."""
     should = next(iter(expectation.packers)) if len(expectation.packers) == 1 else ""
     found = content.packed_with[0] if content.packed_with else should
     return found if found in expectation.packers else ""

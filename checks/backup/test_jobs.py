@@ -1,4 +1,4 @@
-"""Whatever makes the backups: cron jobs, Velero, pgBackRest, Barman."""
+"""The jobs of backup tools: cron jobs, Velero, pgBackRest, Barman."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from opscheck.systems.backup.pgbackrest_backups import pgbackrest_report
 from opscheck.systems.backup.velero_backups import velero_report
 
 _CLOCKS = 300.0
-"""Seconds that two clocks may differ by. A backup that begins later than that proves nothing of its age."""
+"""The tolerance between clocks in seconds. The age of a backup further in the future is unknown."""
 
 _REPORTS = {
     "cronjob": cronjob_report,
@@ -44,7 +44,7 @@ def test_backups_are_made(expectation: BackupJobs, observe: Observe, findings: F
 
 @dataclass(frozen=True)
 class _Case:
-    """The last good backup of one thing."""
+    """The last good backup of one subject."""
 
     expectation: BackupJobs
     report: ToolReport
@@ -60,7 +60,7 @@ class _Case:
             self.findings.grade("good backups", last.copies, self.expectation.copies, remedies=last.subject.remedies)
 
     def _is_recent(self) -> bool:
-        """Whether the last good backup is recent enough; a finding where it is not."""
+        """True when the last good backup is recent enough; otherwise a finding."""
         last, limit = self.last, self.expectation.age
         if last.began is None:
             severity, observed = self._none()
@@ -83,7 +83,7 @@ class _Case:
         return self.findings.grade("age of the last good backup", age, limit, detail=last.detail, **stale) is None
 
     def _stale(self) -> dict[str, Any]:
-        """What keeps a more recent backup from being made."""
+        """The parts of a finding about a missing recent backup."""
         last = self.last
         reasons = [problem.observed for problem in last.problems if problem.observed not in last.detail]
         lines = [line for problem in last.problems for line in problem.evidence]
@@ -98,7 +98,7 @@ class _Case:
         }
 
     def _none(self) -> tuple[Severity, str]:
-        """The severity and the text where there is no good backup."""
+        """The severity and the text without a good backup."""
         last = self.last
         why = f": {last.detail}" if last.detail else ""
         if last.none_since is None:
@@ -108,7 +108,7 @@ class _Case:
         return severity, f"no good backup yet, {format_duration(seconds)} after it was made{why}"
 
     def _require_certain(self, latest: datetime) -> None:
-        """Note where the limit lies between the earliest and the latest time of the last good backup."""
+        """Note a limit between the earliest and the latest possible time of the last good backup."""
         if self.last.began_earliest is None:
             return
         oldest, youngest = self._age(self.last.began_earliest), self._age(latest)

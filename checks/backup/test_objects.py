@@ -1,4 +1,4 @@
-"""Backups in buckets and folders, by what a listing contains."""
+"""Backups in buckets and folders, by a listing."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ def test_there_is_a_backup_that_is_young_and_large_enough(
     """
     The newest backup is recent, large enough, and not the only one.
 
-    A successful job may have written nothing, an old dump, or to another place. Nobody notices until a restore is
+    A successful job may have written an empty or old dump, or to another place. That is noticed only when a restore is
     needed.
     """
     judge_series = partial(_judge_series, expectation, observe, findings)
@@ -62,22 +62,22 @@ def _judge_series(expectation: BackupObjects, observe: Observe, findings: Findin
 @dataclass(frozen=True)
 class Dated:
     """
-    The backups of a series by when their data was read, newest first, and the faults in those times.
+    The backups of a series by the time of their data, newest first, and the faults of those times.
 
-    Those whose manifest was not read come last: their age is unknown.
+    Backups without a read manifest come last: their age is unknown.
     """
 
     backups: tuple[Backup, ...]
     newest: Backup | None = None
-    """The newest that is not in the future."""
+    """The newest one that is not in the future."""
     future: tuple[Backup, ...] = ()
-    """Those that were begun after now, by their own time."""
+    """Those with a time after now."""
     undated: tuple[tuple[Backup, str], ...] = ()
-    """Those whose manifest does not contain a time, each with the reason."""
+    """Those without a time in their manifest, each with the reason."""
 
 
 def dated(expectation: BackupObjects, series: Series, manifests: Mapping[str, ManifestValue], now: datetime) -> Dated:
-    """Order them by their names, or by the manifests that were read."""
+    """Sort them by the times in their names, or in the manifests that were read."""
     timed: list[Backup] = []
     undated: list[tuple[Backup, str]] = []
     for backup in series.backups:
@@ -135,17 +135,17 @@ class _Case:
 
     @property
     def failed(self) -> dict[str, Any]:
-        """The suggestion where no backup was made."""
+        """The suggestion when no backup was made."""
         listed = list_backups(self.expectation.target, self.series.prefix)
         return vars(Suggestion((FAILED,)) + rerun(self.expectation.cronjob) + listed)
 
     @property
     def doubtful(self) -> Severity | None:
-        """The severity of a time that cannot be trusted: that of no time, where no other backup has one."""
+        """The severity of an implausible time: that of a missing backup, when no other one has a time."""
         return self.expectation.mild_severity if self.found.newest else None
 
     def on(self, key: str) -> Findings:
-        """Findings of one backup, or of all that are named like this."""
+        """Findings about one backup, or about all with a template."""
         return self.findings.on(self.expectation.target.address_of(key))
 
     def judge_deletion(self) -> None:
@@ -248,7 +248,7 @@ class _Case:
             here.grade("size beside the median", share, limit, detail=detail, evidence=last_ones, **vars(small))
 
     def _small(self, key: str) -> Suggestion:
-        """The suggestion to look into a backup that is too small, and at those next to it."""
+        """The suggestion to read a backup that is too small, and to list those next to it."""
         target = self.expectation.target
         listed = list_backups(target, key[: key[:-1].rfind("/") + 1])
         if isinstance(target, FolderTarget):
@@ -258,9 +258,9 @@ class _Case:
 
 def deleted_on_top(series: Series) -> StoredBackup | None:
     """
-    The delete marker of the key that was written last, where that is deleted.
+    The delete marker of the key that was written last, if it is deleted.
 
-    Markers of older keys are left by rotation in a bucket with versions.
+    Rotation leaves markers of older keys in a bucket with versions.
     """
     mine = {one.key for one in series.backups} | {one.key for one in series.markers}
     times = {one.key: one.at for one in reversed(series.backups)}
@@ -270,7 +270,7 @@ def deleted_on_top(series: Series) -> StoredBackup | None:
 
 
 def _misdated(expectation: BackupObjects, backup: Backup) -> str:
-    """How its own time contradicts the time of its last write; empty where it does not."""
+    """The contradiction between its own time and its last write; empty without one."""
     late_s = (backup.stored.modified - backup.at).total_seconds()
     if late_s < -expectation.clock_slack:
         return "before it was begun, by its own time; is `time_zone` that of the names?"
@@ -280,7 +280,7 @@ def _misdated(expectation: BackupObjects, backup: Backup) -> str:
 
 
 def is_empty(stored: StoredBackup) -> bool:
-    """Whether it is no larger than a compressed stream of nothing."""
+    """True when it is not larger than an empty compressed file."""
     return stored.size <= empty_size(stored.key)
 
 
@@ -293,7 +293,7 @@ def empty_size(key: str) -> int:
 
 
 def compared(expectation: BackupObjects, backups: Sequence[Backup]) -> tuple[Percentage, str] | None:
-    """The newest's size as a share of the median of those before it; None where there are too few."""
+    """The newest's size as a share of the median of those before it; None with too few of them."""
     before = [one.stored.size for one in backups[1:] if not is_empty(one.stored)][: expectation.compared_with]
     if len(before) < min(LEAST_COMPARED, expectation.compared_with):
         return None

@@ -1,4 +1,4 @@
-"""The WAL that leaves a PostgreSQL server, to an archive or to replicas."""
+"""The WAL of a PostgreSQL server, in an archive or on replicas."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def test_little_would_be_lost_with_the_server(expectation: BackupWal, observe: O
 
 @dataclass(frozen=True)
 class Loss:
-    """The changes that would be lost, had the server only this way."""
+    """The changes that would be lost, if the server had only this copy of its WAL."""
 
     what: str
     subject: str
@@ -51,17 +51,17 @@ class Loss:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The loss and the gaps of one way."""
+    """The loss and the gaps of one copy of the WAL."""
 
     loss: Loss | None = None
     gaps: tuple[Finding, ...] = ()
-    """Why WAL does not leave the server on this way."""
+    """The reasons why this copy is missing."""
     unknown: CouldNotObserve | None = None
-    """Why nothing is known of it, or not enough."""
+    """The reason why it is unknown, or not known well enough."""
 
     @property
     def holds(self) -> bool:
-        """Whether WAL leaves the server on it, however late."""
+        """True when the copy exists, even a late one."""
         return self.loss is not None and not self.gaps and self.unknown is None
 
 
@@ -85,7 +85,7 @@ def _judge_nearest(expectation: BackupWal, outcomes: list[Outcome], findings: Fi
         findings.report_all(others)
         return
     if expectation.age.severity(nearest.seconds) is not None:
-        _require(outcomes)  # the other way may be nearer
+        _require(outcomes)  # the other copy may be more recent
     _grade(expectation, nearest, tuple(f"{gap.subject}: {gap.observed}" for gap in others), findings)
 
 
@@ -102,14 +102,14 @@ def _grade(expectation: BackupWal, loss: Loss, evidence: tuple[str, ...], findin
 
 
 def _require(outcomes: list[Outcome]) -> None:
-    """Raises CouldNotObserve where nothing is known of a way that counts."""
+    """Raise CouldNotObserve when a copy that counts is unknown."""
     for outcome in outcomes:
         if outcome.unknown is not None:
             raise outcome.unknown
 
 
 def _by_archive(expectation: BackupWal, answer: Archiving) -> Outcome:
-    """The loss with nothing but the archive. Raises CouldNotObserve."""
+    """The loss with only the archive. Raises CouldNotObserve."""
     if answer.standby and answer.archive_mode != "always":
         raise _a_standby(expectation.archiver)
     if (fault := not_archiving(answer)) is not None:
@@ -130,7 +130,7 @@ def _by_archive(expectation: BackupWal, answer: Archiving) -> Outcome:
 
 
 def _by_replicas(expectation: BackupWal, answer: Replication) -> Outcome:
-    """The loss with nothing but replicas: by each that is named, otherwise by the nearest, or the `minimum` nearest."""
+    """The loss with only replicas: by all named ones, or by the most recent one, or the `minimum` most recent."""
     if answer.standby:
         raise _a_standby(expectation.replication)
     losses: list[Loss] = []
@@ -204,7 +204,7 @@ def _look_at(replica: Replica) -> Suggestion:
 def _gap(
     expectation: BackupWal, subject: str, observed: str, expected: str, suggestion: Suggestion, *evidence: str
 ) -> Finding:
-    """Why WAL does not leave the server; about the server itself, where no subject is given."""
+    """A reason why a copy of the WAL is missing; about the server itself without a subject."""
     return expectation.finding(
         subject=subject or expectation.server,
         observed=observed,

@@ -1,4 +1,4 @@
-"""Restoring a backup, to know that it can be done."""
+"""Restore drills of backups."""
 
 from opscheck import Findings, Observe
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
@@ -63,7 +63,7 @@ def test_the_newest_backup_is_restored(expectation: RestoreDrill, observe: Obser
 
 
 def _report_no_backup(expectation: RestoreDrill, series: Series, findings: Findings) -> None:
-    """There is no backup: a drill cannot even begin, as a recovery could not."""
+    """Report a missing backup: without it neither a drill nor a recovery can begin."""
     seen = series.listing.examples or series.listing.elsewhere
     others = f"; there are others, such as {', '.join(seen[:3])}" if seen else ""
     suggestion = list_backups(expectation.target, series.prefix) + Suggestion((AGAIN,))
@@ -72,7 +72,7 @@ def _report_no_backup(expectation: RestoreDrill, series: Series, findings: Findi
 
 
 def _look_into(expectation: RestoreDrill, drill: Drill, failure: Failure) -> Suggestion:
-    """Look into the cause of a failed drill."""
+    """The suggestion for the cause of a failed drill."""
     if failure.trouble in _DAMAGED:
         address = expectation.target.address_of(drill.key)
         in_folder = isinstance(expectation.target, FolderTarget)
@@ -111,7 +111,7 @@ def _judge_times(expectation: RestoreDrill, drill: Drill, findings: Findings) ->
 
 
 def _judge_answers(expectation: RestoreDrill, drill: Drill, findings: Findings) -> None:
-    """Report the questions without the answer that they should have."""
+    """Report the assertions that failed."""
     if drill.newest_problem and expectation.newest is not None:
         here = findings.on(f"{drill.key}: the newest row")
         _report_answer(drill, expectation.newest, drill.newest_problem, "the time of the newest row", here)
@@ -123,14 +123,14 @@ def _judge_answers(expectation: RestoreDrill, drill: Drill, findings: Findings) 
 
 
 def _report_answer(drill: Drill, sql: str, observed: str, expected: str, findings: Findings) -> None:
-    # A comment would end with the line that it is on.
+    # A comment would continue to the end of the joined line.
     on_one_line = "" if "--" in sql and "\n" in sql else " ".join(line.strip() for line in sql.splitlines())
     suggestion = Suggestion((UNMET, AGAIN), {"question": on_one_line}) if on_one_line else Suggestion((AGAIN,))
     findings.add(observed=observed, expected=expected, evidence=evidence(drill), **vars(suggestion))
 
 
 def violated(assertion: DrillAssertion, drill: Drill, asserted: Asserted) -> str:
-    """The answer that violates the assertion; empty where it holds."""
+    """The result that violates the assertion; empty when it holds."""
     limits = assertion.limits()
     if asserted.problem:
         return asserted.problem
@@ -140,7 +140,7 @@ def violated(assertion: DrillAssertion, drill: Drill, asserted: Asserted) -> str
             return future
         return f"{format_duration(age)} old" if limits.newest_within_s is None or age > limits.newest_within_s else ""
     number = asserted.number
-    if number is None:  # a snapshot of another policy, which asked for a time
+    if number is None:  # a snapshot of another policy, which queried a time
         return "no number"
     low = limits.at_least is not None and number < limits.at_least
     high = limits.at_most is not None and number > limits.at_most
@@ -148,7 +148,7 @@ def violated(assertion: DrillAssertion, drill: Drill, asserted: Asserted) -> str
 
 
 def evidence(drill: Drill) -> list[str]:
-    """The dump and the server that it was restored into, the duration of each phase, and what was left out."""
+    """The dump and the server that it was restored into, the duration of each phase, and the objects left out."""
     made_of = ", ".join(filter(None, [drill.made_of, drill.dumped_from and f"from PostgreSQL {drill.dumped_from}"]))
     lines = [f"backup: {made_of}"] if made_of else []
     if drill.server:

@@ -1,4 +1,4 @@
-"""Whether restoring was practised, and how long ago."""
+"""The record of restore drills."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from opscheck.systems.recovery.drill_record import Drill
 from opscheck.systems.recovery.drilled import FAILED, OVERDUE, Drilled
 
 _SKEW = timedelta(minutes=5)
-"""How far clocks of two machines may be apart."""
+"""The tolerance between the clocks of two machines."""
 
 
 def test_a_drill_has_passed_lately(expectation: Drilled, observe: Observe, findings: Findings) -> None:
     """
-    A restore drill passed recently, and none has failed since.
+    A restore drill passed recently, and no later drill failed.
 
-    Backups stop being restorable unnoticed: after an upgrade, with a new extension, as a table grows. The last passed
-    drill shows since when.
+    Backups stop being restorable unnoticed: after an upgrade, with a new extension, or when a table grows. The last
+    passed drill shows since when.
     """
     known = history(expectation, observe)
     here, last = findings.on(expectation.drill), known.last
@@ -47,18 +47,18 @@ def test_a_drill_has_passed_lately(expectation: Drilled, observe: Observe, findi
 
 @dataclass(frozen=True)
 class History:
-    """The drills that are known, as far as they matter."""
+    """The known drills, as far as they matter."""
 
     last: Drill | None = None
     """The newest one."""
     passed_at: datetime | None = None
-    """When the newest one began that passed."""
+    """The start time of the newest passed drill."""
     ahead: Drill | None = None
-    """Where none is known but such that lie in the future, which would never become too old, the newest of them."""
+    """The newest drill, when all known drills are in the future, where they would never become too old."""
 
 
 def history(expectation: Drilled, observe: Observe) -> History:
-    """What is known, by the state file and the record. Raises CouldNotObserve where neither could be looked at."""
+    """The known drills, by the state file and the record. Raises CouldNotObserve when neither can be read."""
     recorded = observe(expectation.last)
     remembered = [sample.answer for sample in observe.earlier(expectation.last)]
     forgotten = observe.observation(expectation.last).forgotten
@@ -68,7 +68,7 @@ def history(expectation: Drilled, observe: Observe) -> History:
 
 
 def in_order(drills: Iterable[Drill], now: datetime) -> History:
-    """The newest of them, and when one passed last; those of the future, by a clock that was wrong, are none."""
+    """The newest of them, and the last passed one; without those in the future, by a wrong clock."""
     ordered = sorted(drills, key=lambda drill: drill.began_at)
     known = [drill for drill in ordered if drill.began_at <= now + _SKEW]
     if not known:

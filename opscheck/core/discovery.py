@@ -62,7 +62,7 @@ class Proposal:
     """The id of a target of the same discovery; empty for a check without `target`, such as `tls.certificate`."""
     selector: "Mapping[str, Value | None]" = field(default_factory=dict)
     """
-    The fields that say what is judged, such as `{"path": "/health"}`. They are written, but for None.
+    The fields that identify the judged part, such as `{"path": "/health"}`. They are written, but for None.
 
     With check and target they are its identity: a policy that has such an expectation is not given another one. None
     means that the field must be absent there: an expectation of one role is none of the whole server.
@@ -73,7 +73,7 @@ class Proposal:
     """Needed where a limit has no severity of its own."""
     tags: tuple[str, ...] = ()
     reason: str
-    """The comment above it: what was seen, and why the limit is what it is. One or two sentences."""
+    """The comment above it: the observed state, and the reason for the limit. One or two sentences."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class Discovery:
     targets: tuple[ProposedTarget, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     not_seen: tuple[str, ...] = ()
-    """What could not be looked at and why, a sentence each: `database: replicas not read: permission denied`."""
+    """Parts that could not be looked at and why, a sentence each: `database: replicas not read: permission denied`."""
 
     @classmethod
     def together(cls, found: "Iterable[Discovery]") -> "Discovery":

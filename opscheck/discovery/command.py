@@ -24,7 +24,7 @@ _FILE = click.Path(path_type=Path, readable=False)
 @click.option("-o", "--output", metavar="FILE", help="The new policy; - for standard output.  [default: opscheck.yaml]")
 @click.option("--add", type=_FILE, metavar="FILE", help="Insert what this policy lacks; the rest of it stays as it is.")
 @click.option("--diff", type=_FILE, metavar="FILE", help="Print what this policy lacks; exits 1 where there is any.")
-@click.option("--waive-current", metavar="DURATION", help="Write waivers for what is violated now, such as for 30d.")
+@click.option("--waive-current", metavar="DURATION", help="Write waivers for all current violations, such as for 30d.")
 @click.option("--owner", metavar="NAME", help="Who is responsible for these waivers.")
 @click.option("--date", "day", metavar="YYYY-MM-DD", help="The date in comments and waivers. Default: today.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
@@ -73,7 +73,7 @@ def _exit_code(outcome: "Outcome") -> int:
 
 
 def _destination(options: dict[str, Any]) -> "tuple[Mode, Path]":
-    """What to do with which file. Raises click.UsageError."""
+    """The mode and its file. Raises click.UsageError."""
     from opscheck.discovery.initialising import Mode  # noqa: PLC0415 - loads pydantic
 
     given = [name for name in ("output", "add", "diff") if options[name] is not None]

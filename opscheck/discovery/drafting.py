@@ -17,7 +17,7 @@ Expand = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Drafted:
-    """What a policy lacks, and what it has of that already."""
+    """Targets and expectations that a policy lacks, and those that it has already."""
 
     targets: tuple[ProposedTarget, ...] = ()
     proposals: tuple[Proposal, ...] = ()

@@ -26,7 +26,7 @@ _SECRET_NAME = re.compile(r"PASS|PWD|TOKEN|SECRET|KEY|AUTH|CREDENTIAL|SALT", re.
 
 
 class Mode(StrEnum):
-    """What is done with what was found."""
+    """The use of the proposals."""
 
     NEW = "new"
     ADD = "add"
@@ -37,7 +37,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Waive:
-    """How long, and by whom, what is violated now is waived."""
+    """The duration and the owner of waivers for current violations."""
 
     span: Duration
     owner: str
@@ -45,7 +45,7 @@ class Waive:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What was found, and what became of it."""
+    """The proposals, and their use."""
 
     mode: Mode
     file: Path
@@ -63,12 +63,12 @@ class Outcome:
 
     @property
     def found_nothing(self) -> bool:
-        """Whether there is nothing to propose, and nothing that the policy has already."""
+        """True where nothing is to be proposed, and the policy has nothing of it already."""
         return not (self.draft.proposals or self.draft.covered or self.draft.declined)
 
     @property
     def diff(self) -> str:
-        """What the policy lacks, as a unified diff."""
+        """The missing entries, as a unified diff."""
         before, after = (text.splitlines(keepends=True) for text in (self.before, self.after))
         lines = difflib.unified_diff(before, after, str(self.file), f"{self.file} (proposed)")
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
@@ -103,7 +103,7 @@ def initialise(  # noqa: PLR0913 - the command's options, by name
 
 
 def _written(outcome: Outcome, known: Known, today: date, waive: Waive | None, secrets: Secrets) -> Outcome:
-    """Write the policy where it lacked something, run it, and waive what is violated where that was asked for."""
+    """Write the policy where it lacked something, run it, and waive its violations where `waive` is given."""
     if outcome.found_nothing or not (outcome.draft.proposals or waive):
         return outcome
     if outcome.draft.proposals:
@@ -173,7 +173,7 @@ def _clean(draft: Drafted, secrets: Secrets) -> Drafted:
 
 
 def _usable(found: Discovery, looking: Looking) -> Discovery:
-    """What was found without the targets that no policy may have here."""
+    """A discovery without the targets that no policy may have here."""
     return replace(
         found,
         targets=tuple(one for one in found.targets if one.id not in looking.not_usable),

@@ -1,4 +1,4 @@
-"""What a policy has already: its targets, its expectations, and what its comments decline."""
+"""An existing policy: its targets, its expectations, and the checks that its comments decline."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What `opscheck init` prints."""
+"""The output of `opscheck init`."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -22,12 +22,12 @@ Set a variable such as DATABASE_URL, REDIS_URL or API_URL, or name a source:
 
 
 def as_text(outcome: Outcome) -> str:
-    """What was written, what is violated now, and what to type next."""
+    """The written entries, the current violations, and the next commands."""
     return "\n".join(line for part in _parts(outcome) for line in part)
 
 
 def not_seen_text(outcome: Outcome) -> str:
-    """What could not be looked at, and why; empty where all could."""
+    """Parts that could not be looked at, and why; empty where all could."""
     lines = [f"  {visible(sentence)}" for sentence in outcome.not_seen]
     return "\n".join(["Not looked at:", *lines]) if lines else ""
 

@@ -1,4 +1,4 @@
-"""Which sources `opscheck init` looks at."""
+"""The sources of `opscheck init`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Sources:
 
 def chosen(sources: Sources, environ: Mapping[str, str], today: date) -> tuple[DiscoveryInput, list[str]]:
     """
-    What the systems are given, and what could not be read of it.
+    The input of the systems, and the reasons why parts of it could not be read.
 
     Where no source is named: the environment, and the compose file of this folder. The kubeconfig is read only where a
     namespace or context is named. Raises UserError for a compose file that was named and cannot be read.

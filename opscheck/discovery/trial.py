@@ -22,19 +22,19 @@ _DAY = 86_400
 
 @dataclass(frozen=True)
 class Trial:
-    """What a run of the policy says; `failed` where there was none."""
+    """The results of a run of the policy; `failed` where it did not run."""
 
     results: tuple[Result, ...] = ()
     failed: str = ""
 
     @property
     def violated(self) -> list[Result]:
-        """What is violated, the worst first."""
+        """Violated expectations, the worst first."""
         return self._of(Verdict.VIOLATED)
 
     @property
     def unknown(self) -> list[Result]:
-        """What could not be evaluated, the worst first."""
+        """Expectations that could not be evaluated, the worst first."""
         return self._of(Verdict.UNKNOWN)
 
     def _of(self, verdict: Verdict) -> list[Result]:

@@ -6,7 +6,7 @@ from opscheck.bundle import bundled
 from opscheck.core.system import Client, System
 
 UNPACKERS = ("isal", "lz4", *(("backports.zstd",) if sys.version_info < (3, 14) else ()))
-"""What unpacks a backup beside Python's own modules."""
+"""The libraries that decompress backups, in addition to Python's own modules."""
 
 SYSTEM = System(
     name="backup",

@@ -1,4 +1,4 @@
-"""The last good backups of Barman: one of each server."""
+"""The last good backup of each of Barman's servers."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,13 +12,13 @@ from opscheck.systems.backup.tools import BarmanBackup, BarmanServer
 
 _GOOD = "DONE"
 _FAILED = "FAILED"
-# Types that cannot be restored without another. In old versions, which know no others, the type is empty.
+# Types that need another backup for a restore. In old versions, which have only full backups, the type is empty.
 _DIFFERENCES = frozenset({"incremental"})
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def barman_report(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
-    """The servers that the policy names, or all."""
+    """The report on the servers that the policy names, or on all."""
     catalogue = observe(expectation.barman)
     report = ToolReport(
         expectation, findings, catalogue.taken_at, advice="see what `barman show-backup` says of it there by hand"
@@ -30,7 +30,7 @@ def barman_report(expectation: BackupJobs, observe: Observe, findings: Findings)
 
 
 def _newest_good(server: BarmanServer, *, full: bool = False) -> BarmanBackup | None:
-    """The last complete one by its end; lists have no order."""
+    """The last complete backup by its end; Barman's lists are not sorted."""
     good = (one for one in server.backups if one.status == _GOOD and not (full and one.type in _DIFFERENCES))
     return max(good, key=lambda one: (one.ended_at or _NEVER, one.id), default=None)
 
@@ -42,7 +42,7 @@ def _add(expectation: BackupJobs, server: BarmanServer, report: ToolReport) -> N
         report.unknown.append(f"server {server.name}: Barman does not say when {silent.id} began")
         return
     subject = Subject(expectation, f"server {server.name}", (SERVER,), {"server": server.name})
-    # The newest backup failed when no good one came after it. Ids are the times of their beginnings.
+    # A failed backup is the newest one when it began after the last good one. Ids are start times.
     failed = max((one.id for one in server.backups if one.status == _FAILED), default="")
     problems: tuple[Finding, ...] = ()
     if failed and (newest is None or failed > newest.id):

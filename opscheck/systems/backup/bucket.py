@@ -63,8 +63,8 @@ class BackupBucket(Expectation, check="backup.bucket"):
     """
     The bucket protects its backups from deletion and keeps them long enough.
 
-    Each part is judged where the policy names it. What the bucket does not say is a violation; what may not be looked
-    at, or what the store does not know, is unknown.
+    Each part is judged when the policy names it. A part without a configuration is a violation; one that may not be
+    read, or that the store does not support, is unknown.
     """
 
     needs_severity = True
@@ -91,41 +91,41 @@ class BackupBucket(Expectation, check="backup.bucket"):
     target: S3Target
     """The bucket."""
     prefix: str = ""
-    """What the keys of the backups begin with; rules about other keys are not judged."""
+    """The prefix of the keys of the backups; rules for other keys are not judged."""
     versioning: Enabled = None
-    """What is overwritten or deleted stays as an older version."""
+    """Versioning is enabled: overwritten and deleted objects are kept as older versions."""
     object_lock: GradedMinimum[Duration] | None = None
-    """For how long by default nobody may delete what was written."""
+    """The minimum default retention of object lock."""
     object_lock_mode: Literal["governance", "compliance"] | None = None
-    """How strictly: `compliance` lets nobody delete it, not even the owner of the account; either by default."""
+    """The mode of object lock; either by default. In `compliance` not even the account owner can delete objects."""
     encryption: Enabled = None
-    """Objects are encrypted whose upload says nothing."""
+    """Default encryption is enabled."""
     encrypted_with: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = None
-    """With what; by default anything."""
+    """The algorithm of the encryption; any by default."""
     public_access_blocked: Enabled = None
     """
-    All four ways to make objects public are blocked for this bucket. A block of the whole account counts too, and
-    cannot be seen from here.
+    All four public access blocks are enabled for this bucket. Blocks of the whole account cannot be read from the
+    bucket.
     """
     policy_not_public: Enabled = None
-    """The bucket's policy, if there is one, does not let everybody in."""
+    """The bucket policy, if it exists, is not public."""
     replication: Enabled = None
-    """Backups are copied to another bucket."""
+    """Backups are replicated to another bucket."""
     kept_for: GradedMinimum[Duration] | None = None
-    """How long no lifecycle rule may delete a backup."""
+    """The minimum age at which lifecycle rules may delete a backup."""
     at_hand_for: GradedMinimum[Duration] | None = None
-    """How long no lifecycle rule may move a backup to an archive, from which it takes hours to read."""
+    """The minimum age at which lifecycle rules may move a backup to an archive, where reading takes hours."""
     noncurrent_kept_for: GradedMinimum[Duration] | None = None
-    """How long no lifecycle rule may delete what was overwritten or deleted."""
+    """The minimum time that lifecycle rules must keep noncurrent versions."""
     noncurrent_gone_after: Graded[Duration] | None = None
-    """After how long a lifecycle rule must delete what was overwritten or deleted; otherwise it costs for ever."""
+    """The maximum time after which a lifecycle rule must delete noncurrent versions; they cost money."""
     uploads_gone_after: Graded[Duration] | None = None
-    """After how long a lifecycle rule must delete uploads that were never finished."""
+    """The maximum time after which a lifecycle rule must delete unfinished uploads."""
     except_rules: tuple[str, ...] = ()
-    """The ids of lifecycle rules that are right although they break a limit, such as one about other tags."""
+    """The ids of lifecycle rules that are not judged, such as one for other tags."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """A query for each part that it names."""
+        """A query for each part that the policy names."""
         parts: dict[type[BucketQuery[Any]], tuple[object, ...]] = {
             ReadVersioning: (self.versioning,),
             ReadObjectLock: (self.object_lock,),

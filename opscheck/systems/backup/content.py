@@ -1,4 +1,4 @@
-"""backup.content: the content of the newest backups, and what to do where it is damaged."""
+"""backup.content: the content of the newest backups, and the remedies for damaged ones."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Literal, Self
@@ -31,7 +31,7 @@ PACKERS: Mapping[str, str] = {
     ".bz2": "bzip2",
     ".lz4": "lz4",
 }
-"""The program that packs files with this end of their names."""
+"""The program that compresses files, by the suffix of their names."""
 
 _UNPACKED = (".dump", ".tar", ".sql", "/")
 _NAMES = tuple(dict.fromkeys(PACKERS.values()))
@@ -82,27 +82,26 @@ for _packer in _NAMES:
 
 
 class ChecksumIn(BaseModel):
-    """A file beside each backup that says its sha256."""
+    """The sidecar file of each backup that contains its sha256."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: SidecarKey
-    """Its key, in which {key} is that of the backup: `{key}.sha256`, `{key}.json`."""
+    """Its key, in which {key} is the key of the backup: `{key}.sha256`, `{key}.json`."""
     sha256: JsonPath | None = None
-    """JMESPath of the sum where that file is a JSON document; else it is what sha256sum writes."""
+    """JMESPath of the sum in a JSON document; without it the file has the format of sha256sum."""
 
 
 class BackupContent(OfSeries, check="backup.content"):
     """
     The newest backup is complete and readable.
 
-    `depth: ends` reads 64 KiB at either end, and a little more where nothing is unpacked before: that it begins as a
-    dump does, is not empty, and, of plain SQL, tar and xz, that it has its end. That a gzip or a custom dump is cut off
-    in the middle, only `depth: whole` can tell: it reads all of it, unpacks it in a stream, looks for the footer of
-    plain dumps, and has pg_restore read the others.
+    `depth: ends` reads 64 KiB at either end. It verifies that the backup is a dump and not empty and, for plain SQL,
+    tar and xz, that its end exists. Only `depth: whole` detects a gzip or custom dump that is truncated: it reads and
+    decompresses all of it, requires the footer of plain dumps, and reads the others with pg_restore.
 
-    What is encrypted, and what no program here can read, is unknown and says so. Tables that a dump does not compress
-    have no checksum in it: a byte that has changed is told by `checksum` alone.
+    A backup that is encrypted, or that no installed program can read, is unknown. Uncompressed tables in a dump have
+    no checksum: only `checksum` detects a changed byte in them.
     """
 
     needs_severity = True
@@ -144,37 +143,37 @@ class BackupContent(OfSeries, check="backup.content"):
     }
 
     depth: Literal["ends", "whole"]
-    """How much is read: the `ends`, in two requests or three, or the `whole` of it."""
+    """The part that is read: the `ends`, in two or three requests, or the `whole` backup."""
     holds: Literal["dump", "tar", "any"] = "dump"
     """
-    What is in it. `dump`: what pg_dump or pg_dumpall writes, in any of its formats; `tar`: a tar of any files; `any`:
-    whatever can be unpacked, and is not empty. Each may be packed with gzip, zstd, xz, bzip2 or lz4.
+    The content. `dump`: a dump by pg_dump or pg_dumpall, in any of their formats; `tar`: a tar of any files; `any`: any
+    content that can be decompressed and is not empty. All may be compressed with gzip, zstd, xz, bzip2 or lz4.
     """
     within: Timeout | None = None
-    """How long the reading of one whole backup may take; an hour by default."""
+    """The maximum time to read one whole backup; an hour by default."""
     checksum: Literal["none", "sidecar"] | ChecksumIn = "none"
     """
-    Where its sha256 is recorded. `sidecar`: in a file beside it, `{key}.sha256`, as sha256sum writes it; another key,
-    or a place in a JSON document, is written out. A backup without its record is then a violation.
+    The place of its sha256. `sidecar`: in the file `{key}.sha256`, in the format of sha256sum; for another key, or a
+    path in a JSON document, give both. A backup without its checksum is then a violation.
     """
     unpacked_limit: ByteSize | None = None
-    """How large it may be once it is unpacked. Without it nothing but `within` ends what unpacks without end."""
+    """The maximum decompressed size. Without it only `within` stops a decompression bomb."""
     cronjob: CronJobName | None = None
-    """The cron job that makes them, as namespace/name, for the command that makes one now."""
+    """The cron job that makes the backups, as namespace/name, for the command that runs it now."""
 
     @property
     def time_limit_s(self) -> float:
-        """How long the reading of one whole backup may take."""
+        """The maximum time to read one whole backup."""
         return float(self.within or Duration.parse("1h"))
 
     @property
     def extra_time_s(self) -> float:
-        """One is read after the other."""
+        """Whole backups are read one after the other."""
         return self.time_limit_s * max(1, len(self.series)) if self.depth == "whole" else 0.0
 
     @property
     def packers(self) -> frozenset[str]:
-        """The programs that may have packed them, as their names say; all of them where names do not say."""
+        """The programs that may have compressed them, by the suffix of their names; all of them for other suffixes."""
         found = next((packer for end, packer in PACKERS.items() if self.names.endswith(end)), None)
         if found is not None:
             return frozenset({found})
@@ -182,7 +181,7 @@ class BackupContent(OfSeries, check="backup.content"):
 
     @property
     def recorded(self) -> ChecksumIn | None:
-        """Where its sha256 is recorded, None where that is not looked at."""
+        """The place of its sha256, None when it is not judged."""
         if isinstance(self.checksum, ChecksumIn):
             return self.checksum
         return ChecksumIn(key=f"{KEY}.sha256") if self.checksum == "sidecar" else None
@@ -192,7 +191,7 @@ class BackupContent(OfSeries, check="backup.content"):
         return self._content(backup.key, backup.stored.size, backup.stored.version)
 
     def record(self, key: str) -> ReadChecksum | ReadManifest | None:
-        """The query for the record of its checksum."""
+        """The query for its checksum."""
         if self.recorded is None:
             return None
         beside = self.recorded.key.replace(KEY, key)
@@ -201,13 +200,13 @@ class BackupContent(OfSeries, check="backup.content"):
         return ReadChecksum(self.target.name, beside, key)
 
     def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
-        """The newest of each series."""
+        """The content of the newest backup of each series."""
         for series in self.each_series(answer):
             if series.newest is not None:
                 yield from self._about(self.content(series.newest))
 
     def described(self) -> Iterable[Query[Any]]:
-        """Each backup by what its name begins with."""
+        """The content of backups with the template's prefix."""
         key = self.template.prefix + ANY + ("/" if self.template.is_folder else "")
         return [*self.queries(), *self._about(self._content(key, 0, ""))]
 

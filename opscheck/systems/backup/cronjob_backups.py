@@ -21,7 +21,7 @@ _ADVICE = "keep the last successful job of the cron job: successfulJobsHistoryLi
 
 
 def cronjob_report(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
-    """The selected cron jobs."""
+    """The report on the selected cron jobs."""
     report, of = ToolReport(expectation, findings, observe.now, advice=_ADVICE), expectation.cronjobs
     there, jobs = listed(observe, of.lists(ListCronJobs)), listed(observe, of.lists(ListJobs))
     selected, warnings = matching(of, there), Warnings(of, observe)
@@ -73,10 +73,10 @@ class _Case:
 
     def _last_good(self) -> tuple[datetime | None, datetime | None]:
         """
-        When the last successful run began; and the earliest time of that, where it is not known exactly.
+        The begin of the last successful run, and its earliest possible begin when that is uncertain.
 
-        The cron job contains only the end of that run. Its begin is that of its job, while that exists; or when a run
-        was due last, where that was before.
+        The cron job contains only the end of that run. It began with its job, while that exists, or else when the last
+        run was due before that end.
         """
         good = max((job for job in self.runs.jobs if job.has_succeeded), key=_ended, default=None)
         ended = self.cronjob.last_success
@@ -90,7 +90,7 @@ class _Case:
         return ended, ended - timedelta(seconds=self.expectation.max_runtime)
 
     def _problems(self) -> Iterator[Finding]:
-        """What keeps the next backup from being made."""
+        """The problems that prevent the next backup."""
         finding = self.subject.finding
         if self.cronjob.is_suspended:
             yield finding("it is suspended", "a cron job that runs", RESUME)
@@ -120,7 +120,7 @@ class _Case:
         return job if since and (self.now - since).total_seconds() > self.expectation.max_runtime else None
 
     def script_findings(self) -> Iterator[Finding]:
-        """What makes a failed dump a success."""
+        """Faults of scripts that make a failed dump a success."""
         subject = replace(self.subject, remedies=(), because=())
         for container in _containers(self.cronjob):
             for flaw in container.flaws:

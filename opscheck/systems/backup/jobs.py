@@ -1,4 +1,4 @@
-"""backup.jobs: backups are made, by a cron job, Velero, pgBackRest or Barman."""
+"""backup.jobs: a cron job, Velero, pgBackRest or Barman makes backups."""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -134,10 +134,10 @@ class BackupJobs(Expectation, check="backup.jobs"):
     """
     The last successful backup began within the maximum age.
 
-    What a backup holds is what was there when it began, so that its age counts from then, and a long one is old when it
-    ends. Only what the tool itself calls good counts, and the newest of it by its time. What no limit grades is as bad
-    as `severity`, or as the worst step of `age`; what has gone wrong while a good backup is still young enough, such as
-    a newest run that failed, is as bad as `severity`, or as the mildest step.
+    A backup contains the data from when it began, so its age counts from then. Only backups that the tool reports as
+    good count, and the newest of them by its time. A finding without a limit has the severity `severity`, or that of
+    the worst step of `age`. While the last good backup is recent enough, a problem such as a failed newest run has
+    `severity`, or the severity of the first step.
     """
 
     remedies = (
@@ -196,67 +196,67 @@ class BackupJobs(Expectation, check="backup.jobs"):
 
     tool: Tool
     """
-    What makes the backups: `cronjob` and `velero`, which a cluster tells of, or `pgbackrest` and `barman`, whose
-    command a host runs. Nothing is asked that changes anything: no `pgbackrest check`, no `barman check`.
+    The tool that makes the backups: `cronjob` and `velero`, read from a cluster, or `pgbackrest` and `barman`, run as
+    commands on a host. Only commands that change nothing are run: no `pgbackrest check`, no `barman check`.
     """
     target: Annotated[Target, TargetOf(HostTarget, KubernetesTarget)]
-    """The cluster of `cronjob` and `velero`; of `pgbackrest` and `barman` the host where they keep backups."""
+    """The cluster for `cronjob` and `velero`; the host of `pgbackrest` and `barman`."""
     age: Graded[Duration]
-    """How long ago the last good backup may have begun."""
+    """The maximum age of the last good backup, from when it began."""
     full_age: Graded[Duration] | None = None
-    """How long ago the last good full backup may have begun, which the others are differences to."""
+    """The maximum age of the last good full backup, from when it began."""
     copies: CountLeft | None = None
-    """How many good backups there must be, of each schedule, repository or server."""
+    """The minimum number of good backups of each schedule, repository or server."""
 
     namespace: Namespace | Namespaces | None = None
     """
-    Where cron jobs or Velero's objects are: a namespace, a list of several, `*` for every one. By default the
-    target's own for cron jobs, and `velero` for Velero.
+    The namespace of cron jobs or Velero's objects, a list of several, or `*` for all. By default the target's
+    namespace for cron jobs, and `velero` for Velero.
     """
     selector: Selector | None = None
-    """A label selector for the cron jobs or Velero's schedules; all by default, so that others are to be left out."""
+    """A label selector for the cron jobs or Velero's schedules; all by default."""
     name: str | None = Field(default=None, min_length=1)
-    """Only cron jobs or schedules whose name matches this, with `*` and `?` as in a file name."""
+    """Judge only cron jobs or schedules whose name matches this pattern, with `*` and `?`."""
     min_matches: Count = 1
-    """How many cron jobs or schedules must be there at least; 0 says that there may be none."""
+    """The minimum number of cron jobs or schedules; 0 allows none."""
     when_absent: Literal["unknown", "skip"] = "unknown"
-    """What to say of a cluster where Velero is not installed at all."""
+    """The verdict for a cluster without Velero."""
     max_runtime: Window = Duration.parse("12h")
-    """How long a backup may take; what runs for longer hangs, and may keep others from starting."""
+    """The maximum duration of a backup; a longer one hangs, and may prevent the next."""
     allow_suspended: bool = False
     """
-    Whether cron jobs may be suspended, and schedules paused. Those that are, are then not judged; where all are, nobody
-    knows of a backup.
+    True accepts suspended cron jobs and paused schedules, which are then not judged; when all are, the verdict is
+    unknown.
     """
     time_zone: TimeZone = "UTC"
-    """The zone of cron jobs without a `timeZone`, which is that of the controller manager."""
+    """The zone of cron jobs without a `timeZone`: that of the controller manager."""
     script_lint: bool = True
     """
-    Whether the scripts of cron jobs are looked through, as far as they stand in their commands, for what makes a
-    failed dump a success: a pipe without `pipefail`, `|| true`, a file's name that is computed twice.
+    True judges the scripts in the commands of cron jobs. Findings are faults that hide a failed dump: a pipe without
+    `pipefail`, `|| true`, a file name that is computed twice.
     """
     count_synced: bool = False
     """
-    Whether backups count that Velero found in the bucket and did not make here. Another cluster's look like this, and
-    this cluster's after it was built anew.
+    True counts backups that Velero found in the bucket: those of another cluster, or of this cluster before it was
+    built again.
     """
 
     timeout: Timeout | None = None
     """
-    How long each of its questions may take; of `pgbackrest` and `barman` 30s by default, for the first may look into
-    a bucket, and the second is asked of one server after the other.
+    The timeout of each query; 30s by default for `pgbackrest`, which may read a bucket, and for `barman`, which runs
+    several commands.
     """
     command: Command | None = None
     """
-    What to run on the host, such as `sudo -u postgres pgbackrest`; the tool's name by default. Of `pgbackrest` options
-    may follow, such as `--config=/etc/other.conf`.
+    The command on the host, such as `sudo -u postgres pgbackrest`; the tool's name by default. `pgbackrest` may have
+    options, such as `--config=/etc/other.conf`.
     """
     stanzas: Names | None = None
-    """The stanzas of pgBackRest that must be there; only these are judged. All that it knows by default."""
+    """The stanzas that pgBackRest must have; only these are judged. All by default."""
     repositories: Numbers | None = None
-    """The repositories, by their numbers, that each stanza must be backed up to; each that it knows by default."""
+    """The numbers of the repositories that each stanza must have backups in; all configured ones by default."""
     servers: Names | None = None
-    """The servers that Barman must know; only these are judged. All that it knows by default."""
+    """The servers that Barman must have; only these are judged. All by default."""
 
     @field_validator("target")
     @classmethod
@@ -280,8 +280,8 @@ class BackupJobs(Expectation, check="backup.jobs"):
                     "no `{field}` beside `tool: {tool}`; it is for {tools}",
                     {"field": field, "tool": self.tool, "tools": " and ".join(_TOOLS_OF[field])},
                 )
-            # The model is frozen for everybody else; here it is still being made.
-            # `explain` shows no limits that do not count. No code reads a field of another tool.
+            # The model is frozen for all other code; here it is still being made.
+            # `explain` shows only limits that count. No code reads a field of another tool.
             self.__dict__[field] = None
         if self.timeout is None and self.tool not in _IN_CLUSTER:
             self.__dict__["timeout"] = Duration.parse("30s")
@@ -316,7 +316,7 @@ class BackupJobs(Expectation, check="backup.jobs"):
 
     @property
     def program(self) -> tuple[str, ...]:
-        """The words to run on the host."""
+        """The command to run on the host."""
         return tuple(shlex.split(self.command or self.tool))
 
     @property
@@ -330,7 +330,7 @@ class BackupJobs(Expectation, check="backup.jobs"):
         return ReadBarman(self.target.name, command=self.program, servers=self.servers or ())
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The queries of its tool."""
+        """The queries of the tool."""
         match self.tool:
             case "cronjob":
                 return *self.cronjobs.lists(ListCronJobs), *self.cronjobs.lists(ListJobs)
@@ -342,11 +342,11 @@ class BackupJobs(Expectation, check="backup.jobs"):
         return (self.barman,)
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
-        """For a cluster: the identity of opscheck, and the Warning events about cron jobs."""
+        """In a cluster: the identity of opscheck, and the Warning events about cron jobs."""
         if self.tool == "cronjob":
             return InNamespaces.evidence_queries(self.cronjobs)
         return InCluster.evidence_queries(self.schedules) if self.tool == "velero" else ()
 
     def does_not_apply(self, problem: Problem) -> bool:
-        """True where Velero is not installed and the policy says that this is all right."""
+        """True when Velero is not installed and the policy accepts that."""
         return problem.kind is ProblemKind.ABSENT and self.when_absent == "skip"

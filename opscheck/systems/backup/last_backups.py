@@ -1,4 +1,4 @@
-"""The last good backups that a tool has made, in the same form for every tool."""
+"""The last good backups of a tool, in the same form for every tool."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ Place = TypeVar("Place", PgbackrestStanza, BarmanServer)
 
 @dataclass(frozen=True)
 class Subject:
-    """A subject of findings: the remedies, facts and causes that all of them have."""
+    """A subject of findings, with their common remedies, facts and causes."""
 
     expectation: BackupJobs
     name: str
@@ -30,7 +30,7 @@ class Subject:
     because: tuple[str, ...] = ()
 
     def finding(self, observed: str, expected: str, *remedies: Remedy, **more: Any) -> Finding:
-        """A finding with further remedies; mild by default, as while the last good backup is recent enough."""
+        """A finding with further remedies; by default of the mild severity."""
         return self.expectation.finding(
             subject=self.name,
             observed=observed,
@@ -45,28 +45,28 @@ class Subject:
 
 @dataclass(frozen=True)
 class LastBackup:
-    """The last good backup of one thing in one place; there must always be a recent one."""
+    """The last good backup of one subject in one place; it must be recent."""
 
     subject: Subject
     began: datetime | None
-    """When it began; None where there is none."""
+    """The time when it began; None without a good backup."""
     began_earliest: datetime | None = None
-    """When it may have begun, where only this is certain."""
+    """The earliest time when it may have begun, if its begin is uncertain."""
     none_since: datetime | None = None
-    """Where there is none: since when one could have been made, if known."""
+    """Without a good backup: the time since when one could have been made, if known."""
     detail: str = ""
-    """Its name, or why there is no more recent one."""
+    """Its name, or the reason why there is no more recent one."""
     full_began: datetime | None = None
-    """When the last good full one began; None where there is none."""
+    """The time when the last good full one began; None without one."""
     copies: int | None = None
-    """The number of good ones; None when unknown."""
+    """The number of good backups; None when unknown."""
     problems: tuple[Finding, ...] = ()
-    """Findings about the next one, which count by themselves while the last good one is recent enough."""
+    """Findings about the next backup, reported separately while the last good one is recent enough."""
     evidence: tuple[str, ...] = ()
     stale_remedies: tuple[Remedy, ...] = ()
-    """Further remedies where it is too old."""
+    """Further remedies when it is too old."""
     full_remedies: tuple[Remedy, ...] = ()
-    """Further remedies where the last full one is too old."""
+    """Further remedies when the last full one is too old."""
 
 
 @dataclass
@@ -75,12 +75,12 @@ class ToolReport:
 
     expectation: BackupJobs
     collected: Findings
-    """Takes what is counted."""
+    """Records the measurements."""
     taken_at: datetime
-    """The time to compute ages at, by the clock of the backups' times."""
+    """The time that ages are computed at, by the clock of the backups' times."""
     last_backups: list[LastBackup] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    """Findings that count whatever the age of the last good backup."""
+    """Findings that are reported at any age of the last good backup."""
     unknown: list[str] = field(default_factory=list)
     """Reasons why something could not be judged."""
     advice: str = ""
@@ -88,7 +88,7 @@ class ToolReport:
     def working(
         self, of: Matched, selected: Sequence[Maker], is_resting: Callable[[Maker], bool], noun: str, resting: str
     ) -> list[Maker]:
-        """Those that make backups now; where all that is selected rests or is being deleted, backups are unknown."""
+        """Those that make backups now; backups are unknown when all selected ones are resting or being deleted."""
         there = [one for one in selected if not one.is_terminating]
         working = [one for one in there if not is_resting(one)]
         if len(working) < len(there):
@@ -102,7 +102,7 @@ class ToolReport:
     def named(
         self, tool: str, noun: str, there: Sequence[Place], wanted: Sequence[str] | None, missing: Remedy
     ) -> list[Place]:
-        """The servers or stanzas that the policy names, or all that the tool knows; a finding for what is missing."""
+        """The servers or stanzas that the policy names, or all of them; a finding for each missing one."""
         host, severity = self.expectation.host, self.expectation.worst_severity
         known = [one.name for one in there]
         for name in dict.fromkeys(wanted or ()):

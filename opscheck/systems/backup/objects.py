@@ -55,14 +55,14 @@ UNFINISHED = Remedy(
 
 
 class Manifest(BaseModel):
-    """A JSON document beside each backup, which says when its data was read."""
+    """A sidecar JSON document of each backup, with the time of its data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: SidecarKey
-    """Its key, in which {key} is that of the backup: `{key}.json`; of a folder `{key}manifest.json`."""
+    """Its key, in which {key} is the key of the backup: `{key}.json`; for a folder `{key}manifest.json`."""
     time: JsonPath
-    """JMESPath of the time: ISO 8601, in `time_zone` where it tells none, or seconds since 1970."""
+    """JMESPath of the time: ISO 8601, in `time_zone` if it has no zone, or seconds since 1970."""
 
     def key_of(self, backup: str) -> str:
         """The key of the manifest of that backup."""
@@ -73,8 +73,8 @@ class BackupObjects(OfSeries, check="backup.objects"):
     """
     The newest backup is recent, large enough, and not the only one.
 
-    The age is that of its data: the time in its name, or in its manifest. When an object was written last is compared
-    with that, since an old backup that is copied anew looks new, and a name in another zone looks older or newer.
+    The age is that of its data: the time in its name, or in its manifest. The modification time must agree with it,
+    since a copy of an old backup looks new, and a name in another time zone looks older or newer.
     """
 
     any_limit_of = ("age", "size_floor", "size_share", "count", "unfinished_uploads")
@@ -96,43 +96,43 @@ class BackupObjects(OfSeries, check="backup.objects"):
     }
 
     age: Graded[Duration] | None = None
-    """How old the data of the newest may be: the recovery point objective (RPO)."""
+    """The maximum age of the newest backup's data: the recovery point objective (RPO)."""
     manifest: Manifest | None = None
-    """A JSON document beside each backup that says when its data was read, where names do not, or not rightly."""
+    """A sidecar JSON document with the time of the data, when names contain no time or a wrong one."""
     clock_slack: Duration = Duration.parse("15m")
-    """How far in the future a time may be, and how long before its time a backup may have been written."""
+    """The tolerance for clocks: how far in the future a time may be, and how long before it a backup may be written."""
     upload_within: Duration = Duration.parse("6h")
     """
-    How long after its time a backup may have been written last. Later than that, an old one was copied anew, or names
-    are in another zone than `time_zone`.
+    The maximum time from the backup's own time to its last write. A later write means that an old backup was copied,
+    or that `time_zone` is not the zone of the names.
     """
     size_floor: BytesLeft | None = None
-    """How large the newest must be. One that is no larger than an empty gzip, zstd, xz or bzip2 is always found."""
+    """The minimum size of the newest backup. An empty gzip, zstd, xz, bzip2 or lz4 file is always a finding."""
     size_share: Annotated[GradedMinimum[Percentage], _ABOVE_NOTHING] | None = None
-    """How large the newest must be compared with the median of those before it."""
+    """The minimum size of the newest backup, compared with the median of those before it."""
     compared_with: PositiveCount = 7
-    """With how many before it; with fewer than three of them nothing is said of the share yet."""
+    """The number of earlier backups for the median; with fewer than three the share is not judged yet."""
     count: CountLeft | None = None
-    """How many backups there must be; empty ones do not count."""
+    """The minimum number of backups; empty ones do not count."""
     kept_for: Duration | None = None
-    """`count` is that of the last so long; of all there are, where this is left out."""
+    """The period that `count` applies to; all backups by default."""
     archived: bool = False
-    """True accepts a newest one in an archive, such as GLACIER, which takes hours to read."""
+    """True accepts a newest backup in an archive class such as GLACIER, where reading takes hours."""
     versions: bool = False
-    """True takes each version of an object for a backup, as where one key is written again and again."""
+    """True counts each version of an object as a backup, for a key that is overwritten."""
     unfinished_uploads: Graded[Duration] | None = None
-    """How old an upload may be that was begun and not finished: it costs, and no listing shows it."""
+    """The maximum age of an unfinished upload: it costs money, and no listing shows it."""
     cronjob: CronJobName | None = None
-    """The cron job that makes them, as namespace/name, for the command that makes one now."""
+    """The cron job that makes the backups, as namespace/name, for the command that runs it now."""
 
     @property
     def reach(self) -> Reach:
-        """As far as its limits reach: what is older breaks the worst of them, however old it is."""
+        """As far as its limits reach: any older backup breaks the worst of them."""
         look_back_s = None
         if self.count is None or self.kept_for is not None:
             worst = max(values(self.age)) if self.age is not None else _DAY_S
             look_back_s = max(worst, self.kept_for or 0.0) + self.clock_slack
-        # The newest, and those that its size is compared with.
+        # The newest backup, and those that its size is compared with.
         least = 1 + (self.compared_with if self.size_share is not None else 0)
         return Reach(look_back_s, self.age is not None, least, self.versions)
 
@@ -143,22 +143,22 @@ class BackupObjects(OfSeries, check="backup.objects"):
 
     @property
     def mild_severity(self) -> Severity:
-        """The severity of a time that cannot be trusted, where it breaks no limit."""
+        """The severity of an implausible time that breaks no limit."""
         mildest = [limit.steps[0][0] for limit in self.limits().values()]
         return self.severity or max(mildest, default=Severity.P2)
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The listings, and the uploads that are not finished."""
+        """The listings, and the unfinished uploads."""
         return [*super().queries(), *([self.uploads] if self.unfinished_uploads is not None else [])]
 
     def described(self) -> Iterable[Query[Any]]:
-        """The manifests too, by where they are."""
+        """The queries, and the manifests under the template's prefix."""
         yield from self.queries()
         if self.manifest is not None:
             yield ReadManifest(self.target.name, self.manifest.key_of(self.template.prefix), self.manifest.time)
 
     def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:
-        """The manifests of the newest of each series."""
+        """The manifests of the newest backups of each series."""
         if self.manifest is None:
             return []
         return [query for series in self.each_series(answer) for query in self.manifests(series).values()]

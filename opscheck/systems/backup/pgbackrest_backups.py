@@ -1,4 +1,4 @@
-"""The last good backups of pgBackRest: one of each repository of each stanza, for either may be what is left."""
+"""The last good backups of pgBackRest: one in each repository of each stanza, since any of them may be lost."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,13 +22,13 @@ from opscheck.systems.backup.tools import PgbackrestBackup, PgbackrestRepository
 
 _FULL = "full"
 _OK, _OTHER = 0, 99
-# The databases of its repositories differ. All other codes are also those of a repository.
+# The databases of its repositories differ. All other codes are also reported for a repository.
 _OF_THE_STANZA = frozenset({5})
 _ADVICE = "run `pgbackrest info` there by hand as the user that opscheck is there; it says what it cannot read"
 
 
 def pgbackrest_report(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
-    """The stanzas that the policy names, or all."""
+    """The report on the stanzas that the policy names, or on all."""
     info = observe(expectation.pgbackrest)
     report = ToolReport(expectation, findings, info.taken_at, advice=_ADVICE)
     stanzas, wanted = info.stanzas, expectation.stanzas
@@ -40,7 +40,7 @@ def pgbackrest_report(expectation: BackupJobs, observe: Observe, findings: Findi
 
 
 def _of_the_stanza(expectation: BackupJobs, stanza: PgbackrestStanza) -> Iterator[Finding]:
-    """Repositories that are not configured, and a stanza that is not in order as a whole."""
+    """Repositories that are not configured, and a stanza with an error as a whole."""
     subject, worst = Subject(expectation, f"stanza {stanza.name}"), expectation.worst_severity
     wanted, status = "a repository with backups", _status(stanza.message, stanza.code)
     for number in sorted(set(expectation.repositories or ()) - {one.number for one in stanza.repositories}):
@@ -88,7 +88,7 @@ def _status(message: str, code: int) -> str:
 
 
 def _good(repository: PgbackrestRepository) -> Iterator[PgbackrestBackup]:
-    """Those that can be restored, as far as a list shows: undamaged, with all backups that they depend on."""
+    """Those that can be restored, by the list: undamaged, with all backups that they depend on."""
     labels = {one.label for one in repository.backups if not one.damaged}
     for backup in repository.backups:
         if backup.label in labels and labels.issuperset(backup.needs) and not _lacks_wal(repository, backup):
@@ -96,7 +96,7 @@ def _good(repository: PgbackrestRepository) -> Iterator[PgbackrestBackup]:
 
 
 def _of_the_newest(subject: Subject, repository: PgbackrestRepository) -> Iterator[Finding]:
-    """Why the newest backup is not good, whatever older ones there are."""
+    """The reasons why the newest backup is not good; older good ones do not matter."""
     newest = max(repository.backups, key=_began, default=None)
     if newest is None:
         return

@@ -1,4 +1,4 @@
-"""Readers of pgBackRest and Barman: a host runs their commands that list backups, and no other."""
+"""Readers of pgBackRest and Barman: a host runs only their commands that list backups."""
 
 import re
 from collections.abc import Iterable
@@ -35,17 +35,17 @@ class Host(Protocol):
         ...
 
 
-# The share of the time limit after which the tool is ended on the host itself.
+# The share of the time limit after which the tool is killed on the host itself.
 _SHARE = 0.8
 
-# $1 is the time limit in seconds; the rest is the command. `timeout -t` is that of busybox before 1.30.
+# $1 is the time limit in seconds; the rest is the command. `timeout -t` is the syntax of busybox before 1.30.
 _RUN = """
 LC_ALL=C; export LC_ALL; limit=; seconds=$1; shift;
 if timeout -s KILL 1 true 2>/dev/null; then limit="timeout -s KILL $seconds";
 elif timeout -t 1 -s KILL true 2>/dev/null; then limit="timeout -t $seconds -s KILL"; fi;
 date +%s; $limit "$@"; exit $?
 """
-# A log on the console would precede the JSON; a reader writes no log file.
+# A log on the console would precede the JSON, and only pgBackRest itself should write its log file.
 _INFO = ("info", "--output=json", "--log-level-console=off", "--log-level-stderr=error", "--log-level-file=off")
 _BARMAN = ("--format", "json")
 _FORBIDDEN = 126
@@ -56,7 +56,7 @@ _ANOTHER_USER = "name a user in the uri who may, as with ?sudo=true&sudo_user=po
 _SHOWN = 300
 
 
-# The parts of the answers that are read; other fields are ignored.
+# The fields of the answers that are read; others are ignored.
 
 
 class _Times(msgspec.Struct, frozen=True):
@@ -180,7 +180,7 @@ class _Shown(msgspec.Struct, frozen=True):
 
 def read_barman(session: Host, query: ReadBarman, timeout_s: float) -> BarmanCatalogue:
     """
-    The backups of Barman, with the begin of the newest good one and the newest full one of each server.
+    The backups of Barman, with the start times of the newest good one and the newest full one of each server.
 
     Its lists contain only the ends of backups. Raises ProbeError.
     """
@@ -242,7 +242,7 @@ def _answer(session: Host, command: tuple[str, ...], timeout_s: float) -> tuple[
 
 def _failed(command: tuple[str, ...], finished: Finished, output: bytes) -> ProbeError:
     raw = (finished.stderr.strip() or output).decode(errors="replace")
-    # Masking would leave nothing of this message.
+    # Masking would remove this whole message.
     text = "sudo wants a password there" if _SUDO.search(raw) else _one_line(raw)
     if finished.status == NOT_FOUND:
         advice = "name the host where it keeps its backups, or say `command` with its path"

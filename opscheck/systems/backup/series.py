@@ -1,4 +1,4 @@
-"""Series of backups in a store: how their names are read, and what every expectation of them has."""
+"""Series of backups in a store: their names, and the common fields of their expectations."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -48,12 +48,12 @@ _EXACT = timedelta(seconds=1)
 _UPLOADED_WITHIN = timedelta(hours=6)
 
 Answer = Callable[[ListBackups], Listing]
-"""Answers a query, as `observe` does. Raises CouldNotObserve."""
+"""Returns the answer to a query, as `observe` does. Raises CouldNotObserve."""
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Remedies of a finding, and the facts that their commands name."""
+    """Remedies of a finding, and the facts in their commands."""
 
     remedies: tuple[Remedy, ...] = ()
     facts: Mapping[str, Fact] = field(default_factory=dict)
@@ -70,7 +70,7 @@ def list_backups(target: StoreTarget, prefix: str) -> Suggestion:
 
 
 def by_place(target: StoreTarget, key: str, *, in_bucket: Remedy, in_folder: Remedy) -> Suggestion:
-    """A remedy for one backup: in a bucket its command names `url`, in a folder `file`."""
+    """A remedy for one backup: its command contains `url` in a bucket, and `file` in a folder."""
     address = target.address_of(key)
     if isinstance(target, FolderTarget):
         return Suggestion((in_folder,), {"file": address})
@@ -78,7 +78,7 @@ def by_place(target: StoreTarget, key: str, *, in_bucket: Remedy, in_folder: Rem
 
 
 def rerun(cronjob: str | None) -> Suggestion:
-    """Run the cron job that makes the backups; nothing where the policy names none."""
+    """Run the cron job that makes the backups; empty when the policy names none."""
     if cronjob is None:
         return Suggestion()
     namespace, _, name = cronjob.partition("/")
@@ -92,11 +92,11 @@ def moment_text(moment: datetime) -> str:
 
 @dataclass(frozen=True)
 class Backup:
-    """One backup, and when it was begun."""
+    """One backup, and the time when it began."""
 
     stored: StoredBackup
     at: datetime
-    """When its data was read: the time in its name, or when it was written last."""
+    """The time of its data: the time in its name, or the modification time."""
 
     @property
     def key(self) -> str:
@@ -104,7 +104,7 @@ class Backup:
         return self.stored.key
 
     def in_future(self, now: datetime) -> str:
-        """How far in the future it was begun, in words."""
+        """The text for a backup from the future."""
         ahead = format_duration((self.at - now).total_seconds())
         return f"begun in the future: {moment_text(self.at)}, {ahead} ahead"
 
@@ -114,33 +114,33 @@ class Series:
     """The backups of one thing, such as one database."""
 
     name: str
-    """The value of {series}; empty where names contain none."""
+    """The value of {series}; empty when names contain none."""
     query: ListBackups
     """The query that listed them."""
     listing: Listing
     backups: tuple[Backup, ...] = ()
-    """Newest first, by the time of their data; delete markers are none of them."""
+    """Newest first, by the time of their data; without delete markers."""
     markers: tuple[StoredBackup, ...] = field(default=())
-    """Delete markers, where versions were listed."""
+    """Delete markers, if versions were listed."""
 
     @property
     def newest(self) -> Backup | None:
-        """The newest one, None where there is none."""
+        """The newest one, or None."""
         return self.backups[0] if self.backups else None
 
     @property
     def prefix(self) -> str:
-        """What the keys of its backups begin with."""
+        """The prefix of the keys of its backups."""
         return name_template(self.template).prefix
 
     @property
     def template(self) -> str:
-        """How its backups are named, as a policy writes it."""
+        """The template for the names of its backups, as in a policy."""
         return name_template(self.query.template).of_series(self.name).text if self.name else self.query.template
 
     @property
     def found_instead(self) -> str:
-        """The content of the store where there is no backup."""
+        """The content of the store when it has no backup of this series."""
         listing, where = self.listing, self.prefix or "the store's root"
         if self.markers:
             return f"all that were there are deleted, {self.markers[0].key} among them"
@@ -158,15 +158,15 @@ class Series:
 
 def _begun(local: datetime, resolution: timedelta, modified: datetime) -> datetime:
     """
-    When it was begun, by a name that may contain only the day.
+    The start time, by a name that may contain only the day.
 
-    Then it was written last on that day, or soon after, and begun before that; one that was written much later is a
+    A backup that was written on that day, or within hours after it, began before that. One that was written later is a
     copy, and as old as its name allows.
     """
     try:
-        # Times of one zone are compared by their clocks, of which an hour comes twice.
+        # Python compares times of the same zone by the clock, where one hour occurs twice a year.
         named = local.astimezone(UTC)
-    except OverflowError:  # a name of the year 1, or 9999
+    except OverflowError:  # a name with the year 1 or 9999
         named = local.replace(tzinfo=UTC)
     if resolution > _EXACT and named <= modified <= named + resolution + _UPLOADED_WITHIN:
         return min(modified, named + resolution)
@@ -203,49 +203,49 @@ SeriesName = Annotated[
 
 @dataclass(frozen=True)
 class Reach:
-    """How much a listing of backups contains."""
+    """The extent of a listing of backups."""
 
     look_back_s: float | None = 2 * _DAY_S
-    """How far back to list where the newest backup is younger than that; None for all backups."""
+    """The age up to which backups are listed, if the newest is younger; None for all backups."""
     by_limit: bool = False
-    """Whether a newest backup older than `look_back_s` breaks a limit, whatever its age."""
+    """True when any newest backup older than `look_back_s` breaks a limit."""
     least: int = 1
-    """How many backups of each series it needs, where there are so many."""
+    """The number of backups of each series that it needs, if they exist."""
     versions: bool = False
-    """Whether each version of an object is a backup."""
+    """True when each version of an object is a backup."""
 
 
 class OfSeries(Expectation):
     """An expectation of backups in a store, and of the newest one of each series."""
 
     target: StoreTarget
-    """The bucket or folder where they are."""
+    """The bucket or folder with the backups."""
     names: Names
     """
-    How they are named: a key with %Y %m %d %H %M %S (or %y, %j, %s, %z), `*` and `?` for anything between two slashes,
-    `**` for anything at all, and {series} for the name of what is backed up. Ends with a slash where each is a folder.
+    The template of their names: a key with %Y %m %d %H %M %S (or %y, %j, %s, %z), `*` and `?` for text between two
+    slashes, `**` for any text, and {series} for the name of the database or system. It ends with a slash for folders.
     """
     time_zone: TimeZone = "UTC"
-    """The zone of times in names that tell none."""
+    """The zone of times in names without a zone."""
     series: tuple[SeriesName, ...] = ()
     """
-    Which ones there must be of {series}, each with its own newest; without it those that are found, of which one that
-    was never there, or is gone altogether, cannot be missed.
+    The required values of {series}, each with its own newest backup. By default those that are found: a series without
+    any backup is then not detected.
     """
     time_from: Literal["name", "modified"] = "name"
     """
-    What tells when the data was read. `modified`, when an object was written last, is right only where nobody copies
-    old ones anew: names that tell no date need that word.
+    The source of the time of the data. `modified`, the modification time, is wrong for copies of old backups; names
+    without a date need it.
     """
 
     @property
     def template(self) -> NameTemplate:
-        """How they are named."""
+        """The template of their names."""
         return name_template(self.names)
 
     @property
     def reach(self) -> Reach:
-        """How much its listings contain."""
+        """The extent of its listings."""
         return Reach()
 
     def listings(self) -> list[tuple[str, ListBackups]]:
@@ -256,7 +256,7 @@ class OfSeries(Expectation):
 
     def each_series(self, answer: Answer) -> list[Series]:
         """
-        Each series, also without a backup. `answer` is `observe`, or that of `further`.
+        Each series, also without a backup. `answer` is `observe`, or the argument of `follow_up_queries`.
 
         Raises CouldNotObserve.
         """
@@ -264,9 +264,9 @@ class OfSeries(Expectation):
 
     def series_in(self, name: str, query: ListBackups, answer: Answer) -> list[Series]:
         """
-        The series in one of its listings, sorted by name: expected ones also where no backup is there.
+        The series in one of its listings, sorted by name: required ones also without a backup.
 
-        name: the series that was listed; empty where all of them were. Raises CouldNotObserve.
+        name: the series that was listed; empty when all were listed together. Raises CouldNotObserve.
         """
         listing, template, zone = answer(query), name_template(query.template), ZoneInfo(self.time_zone)
         wanted = {name} if name else set(self.series)
@@ -292,7 +292,7 @@ class OfSeries(Expectation):
         ]
 
     def judge_each(self, observe: Answer, judge: Callable[[Series], None]) -> None:
-        """Judge each series, also where another lacks an answer. Raises the first CouldNotObserve at the end."""
+        """Judge each series, also after one without an answer. Raises the first CouldNotObserve at the end."""
 
         def judge_listing(name: str, query: ListBackups) -> None:
             judge_all(*(partial(judge, series) for series in self.series_in(name, query, observe)))
@@ -305,7 +305,7 @@ class OfSeries(Expectation):
 
     @property
     def _lists_each(self) -> bool:
-        """Whether a listing per series is smaller than one of all: nothing varies before {series}."""
+        """True when a listing per series is smaller than one of all: no variable part precedes {series}."""
         return bool(self.series) and self.template.prefix == self.names.partition(SERIES)[0].replace("%%", "%")
 
     @property
@@ -314,8 +314,8 @@ class OfSeries(Expectation):
 
     def _listing(self, template: str) -> ListBackups:
         reach = self.reach
-        # A key that sorts before a date may have been written since. Among series that are listed together, one that
-        # stopped, or is rarer than the others, lies before any time limit.
+        # A key that sorts before a date may have been written since. In one listing of several series, one that
+        # stopped, or is rarer than the others, may be older than any time limit.
         unlimited = self.template.has_series and not (self._lists_each or (self.series and reach.by_limit))
         within_s = None if unlimited or not self._by_name else reach.look_back_s
         each = reach.least if self._lists_each else reach.least * max(1, len(self.series))

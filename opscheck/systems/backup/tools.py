@@ -20,17 +20,17 @@ class PgbackrestBackup(msgspec.Struct, frozen=True, kw_only=True):
     began_at: Moment
     ended_at: Moment
     damaged: bool
-    """Whether pages failed their checksums while it was made: the database itself is damaged."""
+    """True when pages had checksum mismatches while it was made: the database itself is damaged."""
     needs: tuple[str, ...]
-    """The labels of the backups that it is a difference to; without one of them it cannot be restored."""
+    """The labels of the backups that it depends on; without one of them it cannot be restored."""
     wal_until: str
-    """The last segment of WAL without which it cannot be restored; empty where it does not say."""
+    """The last WAL segment that its restore needs; empty when not reported."""
     database: int
-    """Which database of the stanza it is of: another one after each upgrade."""
+    """The id of its database in the stanza, which changes with each upgrade."""
 
 
 class PgbackrestArchive(msgspec.Struct, frozen=True, kw_only=True):
-    """The WAL that is archived of one database of a stanza."""
+    """The archived WAL of one database of a stanza."""
 
     database: int
     newest: str
@@ -42,7 +42,7 @@ class PgbackrestRepository(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     code: int
-    """0 for well; 1, 2 and 3 that there is no backup to restore from; 99 that it could not be read."""
+    """0 is ok; 1, 2 and 3 mean no backup to restore from; 99 an error while reading."""
     message: str
     backups: tuple[PgbackrestBackup, ...]
     archives: tuple[PgbackrestArchive, ...]
@@ -55,7 +55,7 @@ class PgbackrestStanza(msgspec.Struct, frozen=True, kw_only=True):
     code: int
     message: str
     running: bool
-    """Whether a backup, or the removal of old ones, runs on that host now."""
+    """True while a backup or an expiry is running on that host."""
     repositories: tuple[PgbackrestRepository, ...]
 
 
@@ -63,13 +63,13 @@ class PgbackrestInfo(msgspec.Struct, frozen=True, kw_only=True):
     """All stanzas."""
 
     taken_at: Moment
-    """The host's own clock, which all its times are by."""
+    """The time by the host's clock, as all its times."""
     stanzas: tuple[PgbackrestStanza, ...]
 
 
 @dataclass(frozen=True)
 class ReadPgbackrest(Query[PgbackrestInfo], name="backup.pgbackrest"):
-    """The stanzas of pgBackRest, by `info`, which reads; `check` would end a segment of WAL."""
+    """The stanzas of pgBackRest, by `info`, which only reads; `check` would switch the WAL segment."""
 
     command: tuple[str, ...] = ("pgbackrest",)
 
@@ -81,13 +81,13 @@ class BarmanBackup(msgspec.Struct, frozen=True, kw_only=True):
     """One backup that Barman lists."""
 
     id: str
-    """When it began, by the clock and the time zone of the host."""
+    """Its start time, by the clock and the time zone of the host."""
     type: str
     """`full`, `incremental`, `rsync` or `snapshot`; empty in old versions."""
     status: str
-    """`DONE` alone is a good one; `WAITING_FOR_WALS`, `FAILED`, `STARTED`, …"""
+    """Only `DONE` is good; others are `WAITING_FOR_WALS`, `FAILED`, `STARTED`, …"""
     began_at: Moment | None
-    """None where it was not read, or Barman does not contain it, as for a failed one."""
+    """None when it was not read, or Barman has none, as for a failed backup."""
     ended_at: Moment | None
 
 
@@ -102,13 +102,13 @@ class BarmanCatalogue(msgspec.Struct, frozen=True, kw_only=True):
     """All servers."""
 
     taken_at: Moment
-    """The host's own clock, which all its times are by."""
+    """The time by the host's clock, as all its times."""
     servers: tuple[BarmanServer, ...]
 
 
 @dataclass(frozen=True)
 class ReadBarman(Query[BarmanCatalogue], name="backup.barman"):
-    """The backups of Barman. `check` would switch WAL, and is not run."""
+    """The backups of Barman. `check` would switch the WAL segment, and is not run."""
 
     command: tuple[str, ...] = ("barman",)
     servers: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Velero's backups, schedules and storage locations, as far as checks read them."""
+"""Velero's backups, schedules and storage locations, with the fields that checks read."""
 
 from typing import final
 
@@ -15,11 +15,11 @@ class BackupStatus(Part, frozen=True):
 
     phase: str | None = None
     start_timestamp: Timestamp | None = None
-    """When it began. A backup that was restored, or found in a bucket, was created at another time."""
+    """Its start time. The object of a backup that Velero found in a bucket is created later."""
     completion_timestamp: Timestamp | None = None
-    """When it ended, well or not."""
+    """Its end time, also of a failed backup."""
     expiration: Timestamp | None = None
-    """When Velero deletes it, with what it holds."""
+    """The time when Velero deletes it, with its content."""
     errors: int | None = None
     warnings: int | None = None
     failure_reason: str | None = None
@@ -34,13 +34,13 @@ class Backup(KubernetesObject, frozen=True):
 
     @property
     def schedule(self) -> str:
-        """The name of the schedule that it was made by; empty for others."""
+        """The name of its schedule; empty without one."""
         return self.labels.get(SCHEDULE_LABEL, "")
 
 
 @final
 class ScheduleTemplate(Part, frozen=True):
-    """What its backups are like."""
+    """The template of its backups."""
 
     storage_location: str | None = None
     included_namespaces: tuple[str, ...] | None = None
@@ -60,7 +60,7 @@ class ScheduleSpec(Part, frozen=True):
 
 @final
 class ScheduleStatus(Part, frozen=True):
-    """What Velero makes of it. Its `lastBackup` is the last one it began, good or not, and is not read."""
+    """The actual state. `lastBackup` is not read: it may be a failed backup."""
 
     phase: str | None = None
     validation_errors: tuple[str, ...] | None = None
@@ -68,7 +68,7 @@ class ScheduleStatus(Part, frozen=True):
 
 @final
 class Schedule(KubernetesObject, frozen=True):
-    """A schedule by which Velero makes backups."""
+    """A schedule of Velero's backups."""
 
     spec: ScheduleSpec | None = None
     status: ScheduleStatus | None = None
@@ -89,7 +89,7 @@ class StorageLocationSpec(Part, frozen=True):
 
 @final
 class StorageLocationStatus(Part, frozen=True):
-    """What Velero found there."""
+    """The actual state, by Velero's last validation."""
 
     phase: str | None = None
     last_validation_time: Timestamp | None = None
@@ -98,20 +98,20 @@ class StorageLocationStatus(Part, frozen=True):
 
 @final
 class BackupStorageLocation(KubernetesObject, frozen=True):
-    """A bucket that Velero stores backups in."""
+    """A bucket for Velero's backups."""
 
     spec: StorageLocationSpec | None = None
     status: StorageLocationStatus | None = None
 
 
 class ListVeleroBackups(ListObjects[Backup], name="velero.backups", resource="backups.v1.velero.io"):
-    """Every backup there."""
+    """All backups of Velero."""
 
     called = "Velero's backups"
 
 
 class ListVeleroSchedules(ListObjects[Schedule], name="velero.schedules", resource="schedules.v1.velero.io"):
-    """Every schedule there."""
+    """All schedules of Velero."""
 
     called = "Velero's schedules"
 
@@ -119,6 +119,6 @@ class ListVeleroSchedules(ListObjects[Schedule], name="velero.schedules", resour
 class ListStorageLocations(
     ListObjects[BackupStorageLocation], name="velero.storage_locations", resource="backupstoragelocations.v1.velero.io"
 ):
-    """Every storage location there."""
+    """All storage locations of Velero."""
 
     called = "Velero's storage locations"

@@ -1,4 +1,4 @@
-"""The last good backups of Velero: one of each schedule, and the buckets that they are in."""
+"""The last good backup of each of Velero's schedules, and the buckets of the backups."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -41,12 +41,12 @@ _GOOD = "Completed"
 _BAD = frozenset({"PartiallyFailed", "Failed", "FailedValidation"})
 _GOING = "Deleting"
 _AVAILABLE = "Available"
-# The object of a backup that is made here is created before it begins, by clocks that may differ.
+# The object of a backup of this cluster is created before it begins, by clocks that may differ.
 _SYNCED_AFTER = timedelta(seconds=60)
 
 
 def velero_report(expectation: BackupJobs, observe: Observe, findings: Findings) -> ToolReport:
-    """The selected schedules."""
+    """The report on the selected schedules."""
     report, of = ToolReport(expectation, findings, observe.now), expectation.schedules
     there = listed(observe, of.lists(ListVeleroSchedules))
     backups, locations = listed(observe, of.lists(ListVeleroBackups)), listed(observe, of.lists(ListStorageLocations))
@@ -90,9 +90,9 @@ def _last_backup(expectation: BackupJobs, schedule: Schedule, backups: Sequence[
 
 def _is_synced(backup: Backup) -> bool:
     """
-    Whether it was found in a bucket, and not made in this cluster, or not in what this cluster is now.
+    True when Velero found it in a bucket, and this cluster did not make it.
 
-    Velero creates such an object when it finds it, which is after the backup ended. It has no other sign.
+    Velero creates the object of such a backup when it finds it, after the backup ended. It has no other mark.
     """
     status, created = _status(backup), backup.created
     if created is None or status.start_timestamp is None:
@@ -102,7 +102,7 @@ def _is_synced(backup: Backup) -> bool:
 
 
 def _is_good(backup: Backup, now: datetime) -> bool:
-    """Whether it is complete and stays: one that has expired may be deleted at any time."""
+    """True when it is complete and has not expired: an expired one may be deleted at any time."""
     status = _status(backup)
     lasts = status.expiration is None or status.expiration > now
     return status.phase == _GOOD and status.start_timestamp is not None and lasts
@@ -111,7 +111,7 @@ def _is_good(backup: Backup, now: datetime) -> bool:
 def _problems(
     subject: Subject, schedule: Schedule, own: Sequence[Backup], now: datetime
 ) -> Iterator[tuple[tuple[Remedy, ...], Finding]]:
-    """Why the next backup may not be made, each with the remedies of its own."""
+    """The problems that may prevent the next backup, each with its own remedies."""
 
     def problem(observed: str, expected: str, *remedies: Remedy, **more: Any) -> tuple[tuple[Remedy, ...], Finding]:
         return remedies, subject.finding(observed, expected, *remedies, **more)
@@ -150,7 +150,7 @@ def _failure(backup: Backup, now: datetime) -> str:
 
 
 def _stuck_since(backup: Backup, limit: Duration, now: datetime) -> datetime | None:
-    """When a backup began that should have ended by now."""
+    """The start time of a backup that should have ended by now."""
     status = _status(backup)
     if status.phase in _BAD or status.phase in {_GOOD, _GOING}:
         return None
@@ -171,7 +171,7 @@ def _evidence(newest: Backup | None, there: Sequence[Backup], own: Sequence[Back
 def _location_finding(
     expectation: BackupJobs, schedule: Schedule, locations: Sequence[BackupStorageLocation], now: datetime
 ) -> Finding | None:
-    """A bucket for its backups that cannot be written."""
+    """The finding for a storage location that is not available."""
     here = [one for one in locations if one.namespace == schedule.namespace]
     template = schedule.spec and schedule.spec.template
     wanted = (template and template.storage_location) or next(

@@ -1,4 +1,4 @@
-"""backup.wal: WAL leaves the server soon after it was written."""
+"""backup.wal: recent changes are in the WAL archive or on a replica."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal, Self
@@ -23,7 +23,7 @@ from opscheck.systems.postgres.server import InServer
 Way = Literal["archive", "replicas"]
 
 _STREAM = "Find out in the replica's log why it does not stream: its disk, the network, its credentials"
-# `psql -c` does not replace variables; text from a pipe it does.
+# psql replaces variables only in its standard input, not in `-c`.
 MISSING_REPLICA = Remedy(
     "Find out on the replica why it is not connected",
     'echo "select slot_name, active, restart_lsn, wal_status from pg_replication_slots '
@@ -41,9 +41,9 @@ class BackupWal(InServer, check="backup.wal"):
     """
     Recent changes are in the WAL archive or on a replica.
 
-    A base backup holds what was there when it began; what came after is in the WAL alone. A server that archives
-    nothing has no archive, and one without a connected replica that streams has no copy: neither is a small loss. On a
-    standby this is unknown, since the primary's WAL is what is lost.
+    A base backup contains the data from when it began; later changes are only in the WAL. A server that does not
+    archive, or has no streaming replica, has no copy of them. On a standby the verdict is unknown, since the primary's
+    WAL would be lost.
     """
 
     remedies = (
@@ -66,29 +66,29 @@ class BackupWal(InServer, check="backup.wal"):
     }
 
     age: Graded[Duration]
-    """How old changes may be that are nowhere but on the server: what is lost with it, and so the RPO."""
+    """The maximum age of changes that exist only on the server: the recovery point objective (RPO)."""
     by: Literal["archive", "replicas", "either", "both"] = "either"
     """
-    What keeps the WAL. `archive`: archive_command or archive_library; `replicas`: those that stream, and programs that
-    receive WAL where `replicas` names them. `either`: whichever is nearer, and where one is missing the other;
-    `both`: each of them.
+    The copies of the WAL. `archive`: archive_command or archive_library; `replicas`: streaming replicas, and programs
+    that receive WAL if `replicas` names them. `either`: the more recent of both, or the one that exists; `both`: each
+    of them.
     """
     replicas: NamePatterns | None = None
     """
-    The replicas that must be there and near, by their application_name, with `*` and `?`; each must match at least
-    one. A program such as `pg_receivewal` or `barman_receive_wal` is meant by its very name. All replicas by default.
+    Patterns for the application_name of the required replicas, with `*` and `?`; each must match at least one, within
+    the limit. A program such as `pg_receivewal` or `barman_receive_wal` must be named exactly. All replicas by default.
     """
     minimum: PositiveCount | None = None
-    """How many replicas must be there and near; 1 by default, and each one that `replicas` names."""
+    """The minimum number of replicas within the limit; by default 1, or all that `replicas` names."""
     silence: Timeout | None = None
-    """For how long a replica may say nothing; the server's own wal_sender_timeout by default, or 60s."""
+    """The maximum time since the last reply of a replica; by default the server's wal_sender_timeout, or 60s."""
 
     state: ClassVar[Literal["streaming"]] = "streaming"
-    """What a replica must do."""
+    """The required state of a replica."""
 
     @property
     def ways(self) -> tuple[Way, ...]:
-        """How WAL may leave the server."""
+        """The copies of the WAL that are judged."""
         match self.by:
             case "archive" | "replicas":
                 return (self.by,)
@@ -96,16 +96,16 @@ class BackupWal(InServer, check="backup.wal"):
 
     @property
     def archiver(self) -> ReadArchiver:
-        """What the archiver has done."""
+        """The state of the archiver."""
         return ReadArchiver(self.target.name)
 
     @property
     def replication(self) -> ReadReplication:
-        """Which replicas are connected, and how far they are."""
+        """The connected replicas and their positions."""
         return ReadReplication(self.target.name)
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The archiver and the replicas, as far as they are meant."""
+        """The archiver and the replicas, as `by` requires."""
         if "archive" in self.ways:
             yield self.archiver
         if "replicas" in self.ways:

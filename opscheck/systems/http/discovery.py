@@ -1,4 +1,4 @@
-"""What a first policy expects of HTTP endpoints."""
+"""A first policy for HTTP endpoints."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -48,7 +48,7 @@ def path_of(url: str) -> str:
 
 
 def propose(target: ProposedTarget, look: Look, path: str = "/") -> Discovery:
-    """What is expected of one endpoint, by its answer to one request."""
+    """Propose expectations of one endpoint, by its answer to one request."""
     query = HttpRequest(target.id, path=path)
     try:
         answer = look(target, (query,))(query)

@@ -1,4 +1,4 @@
-"""What a first policy expects of a PgBouncer."""
+"""A first policy for PgBouncer."""
 
 from opscheck.core.discovery import Discovery, DiscoveryInput, Look, Proposal, ProposedTarget, not_read, variables
 from opscheck.core.observation import CouldNotObserve
@@ -24,7 +24,7 @@ def discover(given: DiscoveryInput, look: Look) -> Discovery:
 
 
 def propose(target: ProposedTarget, look: Look) -> Discovery:
-    """What is expected of its pools."""
+    """Propose an expectation of its pools."""
     query = ListPools(target.id)
     not_seen = []
     try:

@@ -1,4 +1,4 @@
-"""What a first policy expects of PostgreSQL servers."""
+"""A first policy for PostgreSQL servers."""
 
 import re
 from typing import TypeVar
@@ -44,12 +44,12 @@ _TELLS_INACTIVE_SINCE = 17
 
 
 def is_postgres(variable: Variable) -> bool:
-    """Whether it is a URL or connection string that libpq takes."""
+    """True for a URL or connection string that libpq takes."""
     return variable.scheme in SCHEMES or (not variable.scheme and _LIBPQ.search(variable.value) is not None)
 
 
 def names_console(variable: Variable) -> bool:
-    """Whether its database is the console of a PgBouncer."""
+    """True where its database is the console of a PgBouncer."""
     if not variable.scheme:
         return _CONSOLE.search(variable.value) is not None
     try:
@@ -74,7 +74,7 @@ def discover(given: DiscoveryInput, look: Look) -> Discovery:
 
 
 def propose(target: ProposedTarget, look: Look) -> Discovery:
-    """What is expected of one server, by what it says of itself."""
+    """Propose expectations of one server, by its own reports."""
     name = target.id
     identity, sessions, replication = ReadIdentity(name), Sessions(name), ReadReplication(name)
     slots, archiver, sizes, state = ReadSlots(name), ReadArchiver(name), ReadSizes(name), ReadServerState(name)
@@ -210,7 +210,7 @@ def _who(names: list[str]) -> dict[str, Value]:
 
 
 def _archiver(target: str, found: Archiving, not_seen: list[str]) -> list[Proposal]:
-    """Archiving, where the server archives at all: many are protected by dumps alone."""
+    """Archiving, where the server archives: many are protected by dumps alone."""
     if found.archive_mode == "off":
         not_seen.append(
             f"{target}: WAL archive not proposed: archive_mode is off; add postgres.archiver where it should be on"

@@ -74,7 +74,7 @@ class DrillAssertion(BaseModel):
         return AssertionLimits(at_least=self.at_least, at_most=self.at_most)
 
     def __str__(self) -> str:
-        """In words, for people."""
+        """The name and the limits, in words."""
         limits = {">=": self.at_least, "<=": self.at_most, "equals": self.equals}
         texts = [f"{words} {format_value(limit)}" for words, limit in limits.items() if limit is not None]
         if self.newest_within is not None:

@@ -1,4 +1,4 @@
-"""The record of a restore drill, the queries that yield one, and whether it has passed."""
+"""The record of a restore drill, the queries for it, and its verdict."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,31 +15,31 @@ from opscheck.systems.stores.names import name_template
 from opscheck.systems.stores.target import S3Action
 
 DRILL_SCHEMA = "opscheck.drill/v1"
-"""What the document of a drill calls itself."""
+"""The schema of the record's document."""
 DRILLS = "drills://state"
-"""The target that stands for all that is remembered of drills."""
+"""The target for the drills in the state file."""
 PHASES = ("find", "fetch", "start", "restore", "assert", "amcheck", "clean")
-"""What a drill does, in this order. From the start of `fetch` to the end of `assert` is the time to recovery."""
+"""The phases of a drill, in order. The recovery time is from the start of `fetch` to the end of `assert`."""
 FIND, FETCH, START, RESTORE, ASSERT, AMCHECK, CLEAN = PHASES
 CLEANING_TAKES_AT_MOST_S = 30.0
-"""How long a drill may take to end, after its time is over."""
+"""The time for cleaning after the timeout of a drill."""
 _CLOCKS_S = 900.0
-"""How far the clocks may be apart of where a backup was made and where it is restored."""
+"""The tolerance between the clocks where a backup was made and where it is restored."""
 _KEPT_FOR = timedelta(days=400)
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
-    """One phase of a drill, and how long it took."""
+    """One phase of a drill, and its duration."""
 
     name: str
     seconds: float
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a backup was not restored."""
+    """The reason why a backup was not restored."""
 
     phase: str
-    """Where it ended."""
+    """The phase in which the drill ended."""
     trouble: str
     """One of `TROUBLES`."""
     text: str
@@ -47,69 +47,69 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 ABSENT, EMPTY, BROKEN, NEWER, REFUSED, LATE = TROUBLES = ("absent", "empty", "broken", "newer", "refused", "late")
 """
-What a failure is about: the backup is gone meanwhile; there is nothing in it; it is cut off or damaged; a newer
-PostgreSQL made it; the server refused a statement of it; time was over.
+The kinds of failures: the backup was deleted meanwhile; it is empty; it is truncated or corrupt; a newer PostgreSQL
+made it; the server rejected one of its statements; the timeout.
 """
 
 
 class Asserted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one assertion yielded: a number or a time, and nothing else of the database."""
+    """The result of one assertion: a number or a time, and no other data."""
 
     name: str
     number: float | None = None
     """The number."""
     time: Timestamp | None = None
-    """The time, where the assertion yields one."""
+    """The time, if the assertion returns one."""
     problem: str = ""
-    """Why there is neither."""
+    """The reason for a missing result."""
 
 
 class Drill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One drill, as far as it came."""
+    """One drill, also one that ended early."""
 
     drill: str
     """The id of its expectation."""
     began_at: Timestamp
-    """When the fetching began; ages are those at this time."""
+    """The time when fetching began; ages are computed at this time."""
     key: str
     """The backup that was restored."""
     data_time: Timestamp | None = None
-    """When the backup was begun, as its name says."""
+    """The time of the backup's data, by its name."""
     size: int = 0
-    """How many bytes were fetched."""
+    """The number of bytes to fetch."""
     made_of: str = ""
-    """The format, and what it was packed with: `custom`, `plain, gzip`."""
+    """The format and the compression: `custom`, `plain, gzip`."""
     dumped_from: str = ""
-    """The version of the server that was dumped; empty where the dump does not say."""
+    """The version of the dumped server; empty when the dump does not contain it."""
     server: str = ""
-    """The version of the server that it was restored into."""
+    """The version of the scratch server."""
     phases: tuple[Phase, ...] = ()
     newest: Timestamp | None = None
-    """The time of the newest row, where requested."""
+    """The time of the newest row, if requested."""
     newest_problem: str = ""
-    """Why there is no such time."""
+    """The reason for a missing time."""
     assertions: tuple[Asserted, ...] = ()
     missing: tuple[str, ...] = ()
-    """What the backup names and the scratch server does not have, so that it was left out: `role app`."""
+    """Objects that were not restored, because something is missing on the scratch server: `role app`."""
     amcheck: str = ""
-    """`sound`, or the damage; empty where it was not requested or not reached."""
+    """`sound`, or the damage; empty when not requested or not reached."""
     amcheck_missing: str = ""
-    """Why tables and indexes could not be verified."""
+    """The reason why tables and indexes could not be verified."""
     failure: Failure | None = None
-    """What ended it early."""
+    """The failure that ended it."""
     passed_at: Timestamp | None = None
-    """In a document alone: when one began that passed, this one or the last one before it."""
+    """Only in a document: the time when the last passed drill began."""
     reasons: tuple[str, ...] = ()
-    """Why it has not passed, by the limits of the policy of that time; empty where it has."""
+    """The reasons why it has not passed, by the limits of the policy of that time; empty when it has passed."""
 
     @property
     def passed(self) -> bool:
-        """Whether the backup was restored, and everything kept its limits."""
+        """True when the backup was restored, within all limits."""
         return not self.reasons
 
     @property
     def recovered_s(self) -> float | None:
-        """The time to recovery; None where it was not recovered."""
+        """The recovery time; None after a failure."""
         if self.failure is not None:
             return None
         return sum(phase.seconds for phase in self.phases if phase.name in {FETCH, START, RESTORE, ASSERT})
@@ -117,21 +117,21 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @dataclass(frozen=True)
 class Assertion:
-    """One question to the restored database."""
+    """One query to the restored database."""
 
     name: str
     sql: str
     is_time: bool = False
-    """True where it yields a time, and no number."""
+    """True when it returns a time instead of a number."""
 
 
 @dataclass(frozen=True)
 class LastDrill(Query[Drill | None], name="recovery.last_drill", remembered=True):
     """
-    What is known of earlier drills of one expectation.
+    The records of earlier drills of one expectation.
 
-    The answer is the document that the newest one has left, where the target names one; those before it come as
-    earlier answers, from the state file.
+    The answer is the document of the newest one, if the target names a file; those before it are earlier answers, from
+    the state file.
     """
 
     noted = False
@@ -141,7 +141,7 @@ class LastDrill(Query[Drill | None], name="recovery.last_drill", remembered=True
 
     @property
     def remembered_as(self) -> Query[Any]:
-        """What is remembered is the same, whether a document is read too or not."""
+        """The same key in the state file, with and without a document."""
         return LastDrill(target=DRILLS, drill=self.drill)
 
     def text(self) -> str:
@@ -153,7 +153,7 @@ class PerformDrill(Query[Drill], name="recovery.perform", remembered=True):
     """
     Restore one backup into a scratch server, run the assertions, and leave nothing behind.
 
-    What it is restored into, and how much the drill may take, is said by its target.
+    The target defines the scratch server and the limits of the drill.
     """
 
     kept_whole_for: ClassVar[timedelta | None] = _KEPT_FOR
@@ -161,35 +161,35 @@ class PerformDrill(Query[Drill], name="recovery.perform", remembered=True):
     drill: str
     key: str
     store: str = ""
-    """The target that it is fetched from."""
+    """The target to fetch the backup from."""
     scratch: str = ""
-    """The target that it is restored into; empty for a server of the drill's own."""
+    """The target to restore into; empty for the drill's own server."""
     version: str = ""
     data_time: Timestamp | None = None
     assertions: tuple[Assertion, ...] = ()
     newest: str = ""
-    """The SELECT that yields the time of the newest row; empty for none."""
+    """The SELECT that returns the time of the newest row; empty for none."""
     time_zone: str = "UTC"
-    """The zone of times that have none."""
+    """The zone of times without a zone."""
     amcheck: bool = False
     within_s: float = 3600.0
 
     @property
     def time_limit_s(self) -> float:
-        """Its own limit, and what ending and cleaning may take after it."""
+        """Its timeout, and the time for cleaning after it."""
         return self.within_s + CLEANING_TAKES_AT_MOST_S
 
     @property
     def remembered_as(self) -> Query[Any]:
-        """As one of the drills of its expectation, whichever backup it was."""
+        """The key of all drills of its expectation, of any backup."""
         return LastDrill(target=DRILLS, drill=self.drill)
 
     def permissions(self) -> tuple[Permission, ...]:
-        """To read the backup, and to make a database on the scratch server."""
+        """To read the backup, and to create a database on the scratch server."""
         return tuple(permission for _, permission in self.permissions_by_target())
 
     def permissions_by_target(self) -> tuple[tuple[str, Permission], ...]:
-        """Those of the store, and of the scratch server."""
+        """The permissions on the store, and on the scratch server."""
         read = S3Action("s3:GetObject", prefix=_prefix(self.key), on_objects=True)
         made = ((self.scratch, MakeDatabases()),) if self.scratch else ()
         return ((self.store, read), *made)
@@ -201,7 +201,7 @@ class PerformDrill(Query[Drill], name="recovery.perform", remembered=True):
 
 
 def _prefix(key: str) -> str:
-    """What keys of a template begin with; a key of its own is no template, and may have a % in it."""
+    """The prefix of a template's keys; a single key is not a template, and may contain a %."""
     try:
         return name_template(key).prefix
     except ValueError:
@@ -209,17 +209,17 @@ def _prefix(key: str) -> str:
 
 
 def reasons(drill: Drill, limits: DrillLimits) -> tuple[str, ...]:
-    """Why it has not passed; nothing where it has."""
+    """The reasons why it has not passed; empty when it has passed."""
     return tuple(_reasons(drill, limits))
 
 
 def age_s(drill: Drill, at: datetime) -> float:
-    """How old something is that was there at that time, when the drill began."""
+    """The age of `at`, when the drill began."""
     return (drill.began_at - at).total_seconds()
 
 
 def ahead(drill: Drill, at: datetime) -> str:
-    """How far in the future a time lies, in words; empty where it does not. What is to come is no young one."""
+    """The text for a time in the future, which would look recent; empty for other times."""
     seconds = -age_s(drill, at)
     return f"in the future: {format_duration(seconds)} ahead of the drill" if seconds > _CLOCKS_S else ""
 

@@ -25,10 +25,9 @@ FAILED = Remedy(
 
 class Drilled(Expectation, check="recovery.drilled"):
     """
-    A restore drill passed recently, and none has failed since.
+    A restore drill passed recently, and no later drill failed.
 
-    Nothing is restored for it: what is known of drills is in the state file that `--state` names, or in the record that
-    the drill has written.
+    It restores nothing: it reads the state file that `--state` names, or the record that the drill has written.
     """
 
     remedies = (OVERDUE, FAILED)
@@ -39,28 +38,28 @@ class Drilled(Expectation, check="recovery.drilled"):
     }
 
     drill: Identifier
-    """The id of the `recovery.drill` that must have passed; it may stand in another policy of the same environment."""
+    """The id of the `recovery.drill` that must have passed, also in another policy of the same environment."""
     age: Graded[Duration]
-    """How long ago the last drill that passed may be."""
+    """The maximum age of the last passed drill."""
     record: Annotated[str, Field(min_length=1)] | None = None
-    """The JSON document that the drill writes, where there is no state file that keeps it."""
+    """The JSON document that the drill writes, if no state file keeps it."""
 
-    def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:  # noqa: ARG002 - nothing decides it
-        """The record of drills: read together with a drill of the same run, to include that."""
+    def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:  # noqa: ARG002 - the query is always the same
+        """The record of drills, read after a drill of the same run, to include it."""
         return [self.last]
 
     def described(self) -> Iterable[Query[Any]]:
-        """What is known of drills."""
+        """The record of drills."""
         return [self.last]
 
     @property
     def last(self) -> LastDrill:
-        """What is known of drills."""
+        """The record of drills."""
         return LastDrill(self._records.name, self.drill)
 
     @property
     def systems(self) -> tuple[Target, ...]:
-        """What keeps drills."""
+        """The places of the records."""
         state = DrillRecords(name=DRILLS)
         return (state,) if self.record is None else (self._records, state)
 

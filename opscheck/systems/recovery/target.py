@@ -1,4 +1,4 @@
-"""What restore drills read from and write to."""
+"""The targets of restore drills, and of their records."""
 
 from typing import Self, cast
 
@@ -10,17 +10,17 @@ from opscheck.systems.postgres.target import PostgresTarget
 from opscheck.systems.stores.target import StoreTarget
 
 EMBEDDED = "embedded"
-"""What a policy calls a server that a drill starts for itself."""
+"""A policy's name for a server that the drill starts itself."""
 
 
 class ScratchServer(InlineTarget):
-    """Where a restore drill restores: a server of its own, or one of the policy's."""
+    """The server that a drill restores into: its own, or a target of the policy."""
 
     noun = "`embedded`, or the name of a target of kind postgres with `scratch: true`"
 
     kind: str = "scratch"
     server: PostgresTarget | None = None
-    """None is a server of the drill's own, which is gone after it."""
+    """None for the drill's own server, which is removed after it."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -47,7 +47,7 @@ class ScratchServer(InlineTarget):
 
 
 class AssertionLimits(BaseModel):
-    """What an assertion may yield at the mildest; what is None is not limited."""
+    """The first step of an assertion's limits; None for no limit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,28 +57,28 @@ class AssertionLimits(BaseModel):
 
 
 class DrillLimits(BaseModel):
-    """What a drill must keep to have passed: the mildest of each of the policy's limits."""
+    """The limits of a passed drill: the first step of each limit of the policy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recovered_within_s: float | None = None
     newest_within_s: float | None = None
-    """How old the data may be, and its newest row."""
+    """The maximum age of the data, and of its newest row."""
     assertions: dict[str, AssertionLimits] = {}
 
 
 class DrillPlace(Target):
-    """Where a restore drill is done, and what it must keep."""
+    """The place of a restore drill, and its limits."""
 
     kind: str = "drill"
     store: SerializeAsAny[StoreTarget]
-    """Where the backup comes from."""
+    """The store of the backup."""
     scratch: PostgresTarget | None = None
-    """A server that may be written to; None is one of the drill's own, which is gone after it."""
+    """A server that may be changed; None for the drill's own server, which is removed after it."""
     disk_bytes: float | None = None
-    """How much must be free before it starts; None is estimated from the backup's size."""
+    """The required free disk space; None for an estimate from the backup's size."""
     record: str | None = None
-    """Where its record is written as a JSON document."""
+    """The file for its record, a JSON document."""
     limits: DrillLimits = DrillLimits()
 
     @property
@@ -87,11 +87,11 @@ class DrillPlace(Target):
 
 
 class DrillRecords(Target):
-    """What is known of earlier drills."""
+    """The records of earlier drills."""
 
     kind: str = "drills"
     record: str | None = None
-    """The JSON document that the newest drill has left, where the policy names one."""
+    """The JSON document of the newest drill, if the policy names one."""
 
     @property
     def address(self) -> str:

@@ -1,4 +1,4 @@
-"""What a first policy expects of Redis and Valkey servers."""
+"""A first policy for Redis and Valkey servers."""
 
 from collections.abc import Mapping
 from statistics import median
@@ -46,7 +46,7 @@ def discover(given: DiscoveryInput, look: Look) -> Discovery:
 
 
 def propose(target: ProposedTarget, look: Look) -> Discovery:
-    """What is expected of one server, by what it says of itself."""
+    """Propose expectations of one server, by its own reports."""
     ping, info = RedisPing(target.id), RedisInfo(target.id)
     observe = look(target, (ping, info))
     not_seen = []
@@ -104,7 +104,7 @@ def _clients(target: str, info: ServerInfo | None) -> Proposal:
 
 
 def _memory(target: str, info: ServerInfo | None) -> Proposal:
-    """What a full server does is its policy's word; one that evicts any key is meant to be full."""
+    """Used memory, except on a server that evicts any key: that one is meant to be full."""
     if info is not None and info.maxmemory and (info.maxmemory_policy or "").startswith("allkeys"):
         return Proposal(
             id=f"{target}-memory",
@@ -137,7 +137,7 @@ def _memory_seen(info: ServerInfo | None) -> str:
 
 
 def _persistence(target: str, info: ServerInfo, not_seen: list[str]) -> list[Proposal]:
-    """What keeps the data, as far as the server shows that something does."""
+    """Persistence, as far as the server shows that it has any."""
     fields: Mapping[str, Value]
     if info.aof_enabled:
         fields, seen = {"by": "append-only"}, "The append-only file is on; a write to it that fails loses data."

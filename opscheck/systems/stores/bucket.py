@@ -1,4 +1,4 @@
-"""The configuration of a bucket: a query for each part, since each takes a permission of its own."""
+"""The configuration of a bucket: a query for each part, since each needs its own permission."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
@@ -15,10 +15,10 @@ ARCHIVES = {"GLACIER", "DEEP_ARCHIVE", "Archive", "ColdArchive", "DeepColdArchiv
 
 
 class Versioning(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whether what is overwritten or deleted stays as an older version."""
+    """The versioning of the bucket."""
 
     status: str = ""
-    """Enabled or Suspended; empty where it never was enabled."""
+    """Enabled or Suspended; empty when it was never enabled."""
     mfa_delete: bool = False
 
 
@@ -27,20 +27,20 @@ class ObjectLock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     enabled: bool = False
     mode: str = ""
-    """GOVERNANCE or COMPLIANCE; empty without a default retention, where each upload has to say it."""
+    """GOVERNANCE or COMPLIANCE; empty without a default retention, when each upload has to set one."""
     days: float = 0.0
     """The default retention."""
 
 
 class Encryption(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How objects are encrypted whose upload says nothing."""
+    """The default encryption of new objects."""
 
     algorithm: str = ""
-    """AES256, aws:kms or aws:kms:dsse; empty where they are not."""
+    """AES256, aws:kms or aws:kms:dsse; empty without encryption."""
 
 
 class PublicAccess(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which ways to make objects public are blocked, as the bucket's own settings say."""
+    """The public access that the bucket's own settings block."""
 
     block_public_acls: bool = False
     ignore_public_acls: bool = False
@@ -49,45 +49,45 @@ class PublicAccess(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class PolicyStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whether the bucket's policy lets everybody in."""
+    """The result of S3's analysis of the bucket policy."""
 
     public: bool = False
 
 
 class LifecycleRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One rule that deletes or moves objects as they grow old."""
+    """One rule that deletes or moves objects by their age."""
 
     id: str = ""
     enabled: bool = True
     prefix: str = ""
-    """It is about keys that begin with this."""
+    """The rule applies to keys with this prefix."""
     tagged: bool = False
-    """True where it is about objects with certain tags only."""
+    """True when it applies only to objects with certain tags."""
     larger_than: int | None = None
     smaller_than: int | None = None
     expires_days: float | None = None
     expires_on: str = ""
-    """The day on which all that it is about is deleted."""
+    """The date from which it deletes all its objects."""
     noncurrent_days: float | None = None
-    """How long after they were replaced older versions are deleted."""
+    """The time from replacement to the deletion of an older version."""
     noncurrent_kept: int = 0
-    """How many older versions stay whatever their age."""
+    """The number of older versions that are kept at any age."""
     abort_days: float | None = None
-    """How long after they were begun unfinished uploads are deleted."""
+    """The time from the start of an unfinished upload to its deletion."""
     archives: tuple[tuple[str, float], ...] = ()
-    """The storage classes that objects are moved to, each with the age at which they are."""
+    """The storage classes that objects are moved to, each with the age of the objects."""
     archives_on: tuple[tuple[str, str], ...] = ()
-    """The same, each with the day from which on all that the rule is about is there."""
+    """The storage classes that objects are moved to, each with the date of the move."""
 
 
 class Lifecycle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All rules; none where there is no such configuration."""
+    """All rules; empty without a lifecycle configuration."""
 
     rules: tuple[LifecycleRule, ...] = ()
 
 
 class Replication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where objects are copied to."""
+    """The replication to other buckets."""
 
     rules: tuple[tuple[str, str], ...] = ()
     """The prefix and the destination bucket of each enabled rule without tags."""
@@ -95,10 +95,10 @@ class Replication(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 @dataclass(frozen=True)
 class BucketQuery(Query[A], Generic[A]):
-    """A part of a bucket's configuration; the class's docstring says in reports which one. It has no other fields."""
+    """A part of a bucket's configuration; reports show the class's docstring. It has no other fields."""
 
     action: ClassVar[str] = ""
-    """The action that IAM must allow."""
+    """The IAM action that must be allowed."""
 
     def __init_subclass__(cls, *, action: str, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -113,23 +113,23 @@ class BucketQuery(Query[A], Generic[A]):
 
 
 class ReadVersioning(BucketQuery[Versioning], name="bucket.versioning", action="s3:GetBucketVersioning"):
-    """Whether versions are kept."""
+    """The versioning."""
 
 
 class ReadObjectLock(BucketQuery[ObjectLock], name="bucket.object_lock", action="s3:GetBucketObjectLockConfiguration"):
-    """For how long objects are locked."""
+    """The object lock configuration."""
 
 
 class ReadEncryption(BucketQuery[Encryption], name="bucket.encryption", action="s3:GetEncryptionConfiguration"):
-    """How objects are encrypted."""
+    """The default encryption."""
 
 
 class ReadPublicAccess(BucketQuery[PublicAccess], name="bucket.public_access", action="s3:GetBucketPublicAccessBlock"):
-    """Which public access is blocked."""
+    """The public access block."""
 
 
 class ReadPolicyStatus(BucketQuery[PolicyStatus], name="bucket.policy_status", action="s3:GetBucketPolicyStatus"):
-    """Whether the bucket's policy is public."""
+    """The status of the bucket policy."""
 
 
 class ReadLifecycle(BucketQuery[Lifecycle], name="bucket.lifecycle", action="s3:GetLifecycleConfiguration"):
@@ -137,4 +137,4 @@ class ReadLifecycle(BucketQuery[Lifecycle], name="bucket.lifecycle", action="s3:
 
 
 class ReadReplication(BucketQuery[Replication], name="bucket.replication", action="s3:GetReplicationConfiguration"):
-    """Where objects are copied to."""
+    """The replication rules."""

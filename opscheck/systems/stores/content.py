@@ -1,4 +1,4 @@
-"""The content of a backup, and of the files next to it. No answer quotes a byte of a backup's data."""
+"""The content of a backup and of its sidecar files. No answer quotes a byte of a backup's data."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,33 +11,33 @@ from opscheck.core.query import A, Permission, Query
 from opscheck.systems.stores.target import S3Action
 
 ANY = "…"
-"""What stands in a key for what is not known yet."""
+"""Replaces the unknown part of a key."""
 
 EMPTY, CUT_OFF, DAMAGED, FOREIGN, TOO_LARGE = TROUBLES = ("empty", "cut_off", "damaged", "foreign", "too_large")
 """
-What a flaw is about: there is nothing in it; it ends too early; its bytes are not what they were; it is something else
-than was expected; it unpacks to more than it may.
+The kinds of flaws: no content; truncated; corrupt; another format than expected; larger than `unpacked_limit` when
+decompressed.
 """
 
 
 class Flaw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that is wrong with a backup."""
+    """A fault of a backup."""
 
     trouble: str
     """One of TROUBLES."""
     text: str
-    """What is wrong, in words that quote nothing of the data."""
+    """The fault, in words that quote no data."""
     at: int | None = None
-    """How many of the packed bytes had been read by then."""
+    """The number of compressed bytes that were read before it was found."""
 
 
 class DumpHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a dump says of itself at its beginning."""
+    """The header of a dump."""
 
     archive_version: str = ""
-    """That of the archive format, `1.16`; a plain dump has none."""
+    """The version of the archive format, `1.16`; a plain dump has none."""
     made_at: datetime | None = None
-    """In the local time of the machine that made it; the dump does not contain the zone."""
+    """In the local time of the machine that made it; the dump contains no time zone."""
     database: str = ""
     dumped_from: str = ""
     """The version of the server."""
@@ -46,30 +46,30 @@ class DumpHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was found in a backup, as far as it was read."""
+    """The content of a backup, as far as it was read."""
 
     size: int
-    """How many bytes it has, packed as it is."""
+    """Its compressed size in bytes."""
     read: int
-    """How many of them were read."""
+    """The number of bytes that were read."""
     whole: bool = False
-    """Whether everything in it was read and judged, as far as it is no ruin."""
+    """True when it was read and judged to its end, or to its first fault."""
     packed_with: tuple[str, ...] = ()
-    """What it is packed with, from outside in; not what a dump itself packs its tables with."""
+    """Its layers of compression, from outside in; without the compression of tables inside a dump."""
     unpacked: int | None = None
-    """How many bytes that are unpacked, where all of them were."""
+    """The decompressed size in bytes, when all of it was decompressed."""
     format: str = ""
     """`custom`, `tar`, `directory`, `plain`, `cluster`, `archive` (a tar of other files), `other`, `empty`."""
     header: DumpHeader | None = None
     sha256: str = ""
     """Of the compressed bytes, where requested."""
     judged_by: str = ""
-    """The program that has read it to its end: `pg_restore 18.1`."""
+    """The program that read it to its end: `pg_restore 18.1`."""
     flaws: tuple[Flaw, ...] = ()
     unjudged: str = ""
-    """Why it could not be judged; empty where it could."""
+    """The reason why it could not be judged; empty when it was."""
     advice: str = ""
-    """What to do about that."""
+    """The advice for that case."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,15 @@ class BackupQuery(Query[A]):
     """Reads one backup."""
 
     key: str
-    """Of a folder it ends with a slash."""
+    """The key; that of a folder ends with a slash."""
     size: int
-    """As it was listed."""
+    """The size in the listing."""
     version: str = ""
     expects: str = "dump"
-    """What should be in it: `dump`, `tar`, or `any`thing."""
+    """The expected content: `dump`, `tar` or `any`."""
 
     def permissions(self) -> tuple[Permission, ...]:
-        """To read it, and to list it where it is a folder."""
+        """To read it, and to list it when it is a folder."""
         return to_read(self.key)
 
 
@@ -100,9 +100,9 @@ class ReadEnds(BackupQuery[Content], name="stores.ends"):
 @dataclass(frozen=True)
 class ReadContent(BackupQuery[Content], name="stores.content"):
     """
-    Whether a backup can be read to its end.
+    The whole content of a backup, read to its end.
 
-    unpacked_limit: reading ends where it unpacks to more bytes. hashed: its sha256 is wanted.
+    unpacked_limit: reading stops at this decompressed size. hashed: its sha256 is wanted.
     """
 
     within_s: float = 3600.0
@@ -111,7 +111,7 @@ class ReadContent(BackupQuery[Content], name="stores.content"):
 
     @property
     def group(self) -> str:
-        """One at a time: each takes a core, memory and disk."""
+        """One at a time: each needs a core, memory and disk."""
         return "contents"
 
     @property
@@ -123,7 +123,7 @@ class ReadContent(BackupQuery[Content], name="stores.content"):
 
 
 def to_read(key: str) -> tuple[Permission, ...]:
-    """What it takes to read an object, or all objects of a folder."""
+    """The permissions to read an object, or all objects of a folder."""
     folder = key.partition(ANY)[0].rpartition("/")[0]
     prefix = f"{folder}/" if folder else ""
     reading = S3Action("s3:GetObject", prefix=prefix, on_objects=True)
@@ -131,7 +131,7 @@ def to_read(key: str) -> tuple[Permission, ...]:
 
 
 KEY = "{key}"
-"""What stands for the key of the backup."""
+"""The placeholder for the key of the backup."""
 
 
 SidecarKey = Annotated[
@@ -142,21 +142,21 @@ SidecarKey = Annotated[
         "a key with {key} in it once, such as {key}.json",
     ),
 ]
-"""A key in which {key} is that of the backup."""
+"""A key in which {key} is the key of the backup."""
 
 
 class Checksum(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a file beside a backup says of its sha256."""
+    """The sha256 in the sidecar file of a backup."""
 
     there: bool = True
-    """False where there is no such file."""
+    """False when the file does not exist."""
     sha256: str = ""
-    """In hexadecimal; empty where the file says none of that backup."""
+    """In hexadecimal; empty when the file has none for that backup."""
 
 
 @dataclass(frozen=True)
 class ReadChecksum(Query[Checksum], name="stores.checksum"):
-    """What the file `key`, as sha256sum writes it, says of `backup`."""
+    """The sha256 of `backup` in the file `key`, as sha256sum writes it."""
 
     key: str
     backup: str
@@ -169,17 +169,17 @@ class ReadChecksum(Query[Checksum], name="stores.checksum"):
 
 
 class ManifestValue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The value at one place of a manifest."""
+    """The value at one path of a manifest."""
 
     there: bool = True
-    """False where there is no manifest."""
+    """False when the manifest does not exist."""
     value: str | float | bool | None = None
-    """A text of at most 300 letters, or a number; None where nothing stands at that place."""
+    """A text of at most 300 letters, or a number; None when the path has no value."""
 
 
 @dataclass(frozen=True)
 class ReadManifest(Query[ManifestValue], name="stores.manifest"):
-    """What stands at `path`, a JMESPath, of the JSON document under `key`."""
+    """The value at `path`, a JMESPath, in the JSON document `key`."""
 
     key: str
     path: str

@@ -1,4 +1,4 @@
-"""Which backups there are in a store, and which uploads were never finished."""
+"""The backups in a store, and its unfinished uploads."""
 
 from dataclasses import dataclass
 
@@ -11,48 +11,48 @@ from opscheck.systems.stores.target import S3Action
 
 
 class StoredBackup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One object, or one folder where each folder is a backup, as the store lists it."""
+    """One object, or one folder when each folder is a backup, as the store lists it."""
 
     key: str
-    """Without the bucket; of a folder it ends with a slash. In a folder of a machine: the path below the target's."""
+    """Without the bucket; that of a folder ends with a slash. For a folder target: the path below the target's."""
     size: int
-    """In bytes; of a folder, that of all that is in it."""
+    """In bytes; for a folder, the sum of its objects."""
     modified: Timestamp
-    """When the store says that it was written last; of a folder, its newest object."""
+    """The store's modification time; for a folder, that of its newest object."""
     storage_class: str = ""
-    """As the store calls it, such as GLACIER; empty where it is at hand."""
+    """The store's name for it, such as GLACIER; empty for the standard class."""
     version: str = ""
-    """Its version id; empty where versions were not listed."""
+    """Its version id; empty when versions were not listed."""
     deleted: bool = False
     """True for a delete marker."""
     objects: int = 1
-    """How many objects it is made of."""
+    """The number of its objects."""
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What there is under a template's prefix."""
+    """The backups under a template's prefix."""
 
     backups: tuple[StoredBackup, ...]
-    """Those whose names fit, sorted by key, then newest version first."""
+    """Those whose names match, sorted by key, then newest version first."""
     since: str = ""
-    """Keys that sort before this one were not looked at; empty where all were."""
+    """Keys that sort before this one were not listed; empty when all were."""
     others: int = 0
-    """How many objects were seen whose names do not fit; unfinished copies and empty folder markers are not counted."""
+    """The number of objects with other names; unfinished copies and empty folder markers are not counted."""
     examples: tuple[str, ...] = ()
     """The first few of their keys."""
     elsewhere: tuple[str, ...] = ()
-    """Where there is nothing under the prefix: the first few keys and folders in the nearest one that has any."""
+    """When the prefix is empty: the first few keys and folders of the closest parent folder that is not."""
     requests: int = 1
-    """How many requests it took."""
+    """The number of requests."""
 
 
 @dataclass(frozen=True)
 class ListBackups(Query[Listing], name="stores.backups"):
     """
-    Which backups there are whose keys fit `template` (see NameTemplate).
+    The backups whose keys match `template` (see NameTemplate).
 
-    within_s: only those of the last so many seconds need be looked at, where names sort by time; when there are not
-    `least` of them, it is looked further back. versions: each version of an object, and its delete markers.
+    within_s: where names sort by time, only those of the last `within_s` seconds are listed, and older ones when there
+    are fewer than `least`. versions: each version of an object, and its delete markers.
     """
 
     template: str
@@ -70,21 +70,21 @@ class ListBackups(Query[Listing], name="stores.backups"):
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """One upload in parts that is not finished."""
+    """One unfinished multipart upload."""
 
     key: str
     upload: str
-    """Its id, which names it in a command that aborts it."""
+    """Its id, which the command to abort it needs."""
     started: Timestamp
 
 
 class Uploads(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Those there are under a prefix."""
+    """The unfinished uploads under a prefix."""
 
     oldest: tuple[Upload, ...]
     """At most a hundred, oldest first."""
     count: int = 0
-    """How many there are in all."""
+    """The number of all of them."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How backups are named: a template with the directives of `date`, and what a name that fits it says."""
+"""Templates for the names of backups, with the directives of `date`; and the parts of a name that matches."""
 
 import re
 from dataclasses import dataclass
@@ -27,15 +27,15 @@ _MARGIN = timedelta(days=1)  # a zone is up to 14 hours from UTC
 
 @dataclass(frozen=True)
 class Named:
-    """What the name of a backup says."""
+    """The parts of a backup's name."""
 
     series: str
-    """Which of several things it is a backup of; empty where names do not say."""
+    """The value of {series}; empty when names do not contain it."""
     at: datetime | None
-    """When it was begun; None where names do not say. Without a zone where the name has none."""
+    """The time in the name, None without one. Its zone is None when the name has no zone."""
 
     def in_zone(self, zone: tzinfo) -> datetime | None:
-        """The time, in `zone` where the name says no other."""
+        """The time, in `zone` when the name has no zone."""
         return self.at.replace(tzinfo=zone) if self.at is not None and self.at.tzinfo is None else self.at
 
 
@@ -45,9 +45,9 @@ class NameTemplate:
     A template for the keys of backups: `database/{series}/backup-%Y%m%d-%H%M%S.dump`.
 
     Directives are those of `date` and strftime: %Y %y %m %d %j %H %M %S, %s for seconds since 1970, %z for a zone.
-    `*` and `?` stand for what is between two slashes, `**` for anything, `{series}` for a word that is read out. A
-    template that ends with a slash is that of folders, each of which is one backup. Where a directive stands twice,
-    its last place counts. Raises ValueError for what is no such template.
+    `*` and `?` match text between two slashes, `**` any text, and `{series}` a word, which is returned. A template
+    that ends with a slash is for folders, each of which is one backup. Where a directive occurs twice, the last
+    one counts. Raises ValueError for an invalid template.
     """
 
     text: str
@@ -64,48 +64,48 @@ class NameTemplate:
 
     @property
     def says_when(self) -> bool:
-        """Whether its names contain at least the day on which a backup was begun."""
+        """True when its names contain at least the day of a backup."""
         there = set(self._parts)
         return "%s" in there or (bool(there & {"%Y", "%y"}) and ({"%m", "%d"} <= there or "%j" in there))
 
     @property
     def resolution(self) -> timedelta:
-        """The resolution of the time in its names; only where they contain the day."""
+        """The resolution of the time in its names, which must contain the day."""
         there = set(self._parts)
         exact = [("%s", 1), ("%S", 1), ("%M", 60), ("%H", 3600)]
         return timedelta(seconds=next((seconds for part, seconds in exact if part in there), 86400))
 
     @property
     def has_series(self) -> bool:
-        """Whether its names contain the series."""
+        """True when its names contain the series."""
         return SERIES in self._parts
 
     @property
     def is_folder(self) -> bool:
-        """Whether each backup is a folder of several objects."""
+        """True when each backup is a folder of several objects."""
         return self.text.endswith("/")
 
     @property
     def prefix(self) -> str:
-        """What every key begins with."""
+        """The prefix of all keys."""
         return self._rendered({})
 
     def of_series(self, series: str) -> "NameTemplate":
-        """The template of that series alone."""
+        """The template for that series only."""
         return NameTemplate(self.text.replace(SERIES, series.replace("%", "%%")))
 
     def from_moment(self, moment: datetime) -> str:
         """
-        What every key of a backup since `moment` sorts after, with a day to spare for zones; empty where none does.
+        The key that every backup since `moment` sorts after, with a day to spare for zones; empty when there is none.
 
-        Names sort by time only where their date goes from the year down, and nothing that varies stands before it.
+        Names sort by time only when their date goes from the year down, and no variable part precedes it.
         """
         values = {one: (moment - _MARGIN).strftime(one) for one in _LARGEST_FIRST[:3]}
         start = self._rendered(values)
         return start if start != self.prefix else ""
 
     def read(self, key: str) -> Named | None:
-        """What the key says, None when it does not fit the template or names a day that there is not."""
+        """The parts of the key, None when it does not match the template or its date does not exist."""
         found = self._pattern.match(key)
         if found is None:
             return None
@@ -116,7 +116,7 @@ class NameTemplate:
             return None
 
     def folder_of(self, key: str) -> str | None:
-        """The folder that is one backup, of a key in it; only where the template is one of folders."""
+        """The folder that is the backup of a key in it; only for a template for folders."""
         found = self._pattern.match(key)
         return found.group(0) if found is not None else None
 
@@ -130,12 +130,12 @@ class NameTemplate:
         words = []
         for place, part in enumerate(self._parts):
             word = _FIELDS.get(part) or _OTHERS.get(part) or re.escape(part)
-            # A group can have its name once: that of the last place.
+            # A group's name may occur once: the last occurrence counts.
             words.append(word if last[part] == place else re.sub(r"\?P<\w+>", "?:", word))
         return re.compile("".join(words) + ("" if self.is_folder else r"\Z"), re.DOTALL)
 
     def _rendered(self, values: dict[str, str]) -> str:
-        """The template up to the first part that is not known."""
+        """The template up to the first part with an unknown value."""
         text, ahead = "", list(_LARGEST_FIRST)
         for part in self._parts:
             if part in values and (part not in ahead or part == ahead[0]):
@@ -150,7 +150,7 @@ class NameTemplate:
 
 @lru_cache(maxsize=256)
 def name_template(text: str) -> NameTemplate:
-    """The template that `text` is, made once. Raises ValueError."""
+    """The parsed template, cached. Raises ValueError."""
     return NameTemplate(text)
 
 

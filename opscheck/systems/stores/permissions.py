@@ -1,4 +1,4 @@
-"""An IAM policy that allows what a policy reads from a bucket, and nothing else."""
+"""The least IAM policy for the queries of a bucket."""
 
 import json
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ _KMS = "# where objects are encrypted with a key of KMS, let its key policy allo
 
 def render(target: S3Target, permissions: Iterable[Permission]) -> str:
     """
-    A policy document for the user or role that opscheck runs as; what reads objects may read those prefixes alone.
+    A policy document for the user or role of opscheck; it allows reading objects under the needed prefixes only.
 
-    A line that begins with # says what the document cannot.
+    A line that begins with # is a note that JSON cannot contain.
     """
     actions = [one for one in permissions if isinstance(one, S3Action)]
     reading = [one for one in actions if one.on_objects]
     plain = sorted({one.action for one in actions if not one.on_objects and not _is_prefixed(one)})
-    # What may be done in the whole bucket is not narrowed down again.
+    # An action on the whole bucket is not restricted to a prefix as well.
     narrow = [one for one in actions if not one.on_objects and _is_prefixed(one) and one.action not in plain]
     statements = [
         *([_statement("Bucket", plain, [_arn(target)])] if plain else []),
@@ -38,7 +38,7 @@ def _is_prefixed(one: S3Action) -> bool:
 
 
 def _listings(target: S3Target, actions: Iterable[S3Action]) -> list[dict[str, Any]]:
-    """A statement for each action: what an action may list, another need not."""
+    """A statement for each action: actions may have different prefixes."""
     return [
         _statement(f"List{place}", [action], [_arn(target)])
         | {"Condition": {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}}}

@@ -17,7 +17,7 @@ _BucketName = only(lambda name: "://" not in name, "bucket", "the name of a buck
 
 
 class StoreTarget(Target):
-    """A place where backups are kept: a bucket, or a folder."""
+    """A store of backups: a bucket or a folder."""
 
     def address_of(self, key: str) -> str:
         """The key with its store: `s3://bucket/key`, `/mnt/backups/key`."""
@@ -25,22 +25,22 @@ class StoreTarget(Target):
 
 
 class S3Target(StoreTarget, kind="s3"):
-    """A bucket in S3 or a store that speaks its protocol; credentials come the way boto3 finds them."""
+    """A bucket in S3 or an S3-compatible store; boto3 finds the credentials as usual."""
 
     url_schemes = ("s3",)
 
     bucket: Annotated[str, _BucketName]
     """The bucket's name."""
     endpoint_url: Annotated[str, url_with("https", "http", example="https://s3.example.com")] | None = None
-    """Where the store is, when it is not AWS; AWS_ENDPOINT_URL by default."""
+    """The store's endpoint, when it is not AWS; AWS_ENDPOINT_URL by default."""
     region: str | None = None
     """The store's region."""
     profile: str | None = None
     """The profile of the AWS configuration files; the default one, or AWS_PROFILE, where none is named."""
     path_style: bool | None = None
-    """True asks for `endpoint/bucket/key`, false for `bucket.endpoint/key`; boto3 chooses by default."""
+    """True requests `endpoint/bucket/key`, false `bucket.endpoint/key`; boto3 chooses by default."""
     ca_file: Annotated[str, FilePath] | None = None
-    """PEM file of the authorities to trust instead of the system's."""
+    """PEM file of the CAs to trust instead of the system's."""
 
     @property
     def address(self) -> str:

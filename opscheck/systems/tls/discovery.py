@@ -1,4 +1,4 @@
-"""What a first policy expects of the certificates of endpoints."""
+"""A first policy for the certificates of endpoints."""
 
 from collections.abc import Mapping
 
@@ -28,7 +28,7 @@ def _of_variable(variable: Variable, look: Look, given: DiscoveryInput) -> Disco
 
 def propose(name: str, written: str, endpoint: Endpoint, look: Look, given: DiscoveryInput) -> Discovery:
     """
-    What is expected of the certificate of an endpoint.
+    Propose an expectation of the certificate of an endpoint.
 
     `written` is the endpoint as the policy has it, `host:port` or a reference, and `name` a slug for the id.
     """

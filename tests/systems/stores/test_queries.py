@@ -44,7 +44,7 @@ def test_an_answer_is_the_same_after_a_snapshot(query, answer):
         (ListUploads("b"), "list unfinished uploads", "s3:ListBucketMultipartUploads on the bucket"),
         (ReadManifest("b", "db/a.json", "start"), "start in db/a.json", "s3:GetObject on db/*"),
         (ReadManifest("b", "a.json", "start"), "start in a.json", "s3:GetObject on *"),
-        (bucket.ReadVersioning("b"), "whether versions are kept", "s3:GetBucketVersioning on the bucket"),
+        (bucket.ReadVersioning("b"), "the versioning", "s3:GetBucketVersioning on the bucket"),
     ],
 )
 def test_a_question_says_what_it_asks_and_what_that_takes(query, text, permission):

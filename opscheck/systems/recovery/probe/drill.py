@@ -1,8 +1,8 @@
 """
-Runs a restore drill in a process of its own.
+Runs a restore drill in its own process.
 
-That process holds the other end of a pipe: when this one is gone, it removes everything that it made, and when that one
-is gone, this one does. The task goes through the pipe too, because other users can read command lines and environments.
+The two processes share a pipe: when one of them ends, the other removes everything that the drill has made. The task
+goes through the pipe too, because other users can read command lines and environments.
 """
 
 import atexit
@@ -52,12 +52,12 @@ from opscheck.transport.processes import reachable_parent
 
 FOLDER_PREFIX = "opscheck-drill-"
 _OVERTIME_S = 0.5 * CLEANING_TAKES_AT_MOST_S
-"""The time after the limit in which it may report that it is late and has cleaned; then it is killed."""
+"""The time after the timeout to clean and report it; then the process is killed."""
 _ENDING_TAKES_AT_MOST_S = 10.0
 
 
-def open_session(target: DrillPlace, timeout_s: float) -> "DrillSession":  # noqa: ARG001 - nothing is sent yet
-    """Nothing is reached here: the store is listed first, and without a backup no drill begins."""
+def open_session(target: DrillPlace, timeout_s: float) -> "DrillSession":  # noqa: ARG001 - nothing is sent here
+    """Connects to nothing: the store is listed first, and without a backup no drill begins."""
     return DrillSession(target)
 
 
@@ -68,7 +68,7 @@ class DrillSession:
         self._place = place
 
     def ask(self, query: Query[Any], timeout_s: float) -> Drill:  # noqa: ARG002 - the query has a limit of its own
-        """Run the drill. Raises ProbeError where it could not run; a backup that fails it is an answer."""
+        """Run the drill. Raises ProbeError when it could not run; a backup that fails it is an answer."""
         if not isinstance(query, PerformDrill):
             raise ProbeError(ProblemKind.UNSUPPORTED, f"a drill does not answer {query.name}")
         _require_writable(self._place.record)
@@ -80,7 +80,7 @@ class DrillSession:
 
 
 class _Performance:
-    """The process of one drill, and what remains to be removed after it."""
+    """The process of one drill, and the cleaning after it."""
 
     def __init__(self, query: PerformDrill, place: DrillPlace) -> None:
         self._query, self._place = query, place
@@ -99,7 +99,7 @@ class _Performance:
         except BaseException:
             remove_folder(self._folder)
             raise
-        # One that ends by an exception in another thread, as by Ctrl-C, comes by here before the process is gone.
+        # After an exception in another thread, as by Ctrl-C, this runs before the interpreter exits.
         atexit.register(self._end)
         return self
 
@@ -137,11 +137,11 @@ class _Performance:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C at the terminal reaches us alone
+            start_new_session=True,  # a Ctrl-C at the terminal must not reach it
         )
         stated = msgspec.json.encode(task(self._query, self._place, str(self._folder), self._database))
         assert process.stdin is not None  # noqa: S101 - it is a pipe
-        with suppress(BrokenPipeError):  # it ended at once, which is met where it is listened to
+        with suppress(BrokenPipeError):  # it ended at once, which the reader of its output reports
             process.stdin.write(stated + b"\n")
             process.stdin.flush()
         return process
@@ -161,14 +161,14 @@ class _Performance:
                 yield msgspec.json.decode(line, type=Message)
 
     def _end(self) -> None:
-        """Let the process clean up and end; remove the rest here."""
+        """Let the process clean and end; remove the rest here."""
         with self._ending:
             if self._over:
                 return
             self._over = True
             assert self._process.stdin is not None  # noqa: S101 - it is a pipe
             with suppress(OSError):
-                self._process.stdin.close()  # it holds on to that end
+                self._process.stdin.close()  # it waits for this
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_ENDING_TAKES_AT_MOST_S)
             with suppress(ProcessLookupError):
@@ -181,7 +181,7 @@ class _Performance:
                 drop_database(dsn, self._made)
 
     def _late(self) -> Drill:
-        """The drill as far as known, where its process neither ended in time nor reported that."""
+        """The drill as far as known, after a timeout that its process has not reported."""
         phase = self._phases[-1][0]
         ended = [*self._phases[1:], ("", time.monotonic())]
         times = zip(self._phases, ended, strict=True)
@@ -211,7 +211,7 @@ def _listen(process: "subprocess.Popen[bytes]", lines: "queue.SimpleQueue[bytes 
 
 
 def _require_writable(record: str | None) -> None:
-    """Raise ProbeError where the record cannot be written, before the drill begins."""
+    """Raise ProbeError when the record cannot be written, before the drill begins."""
     if record is None:
         return
     path = Path(record).absolute()

@@ -1,4 +1,4 @@
-"""The record that a drill leaves as a JSON document, where the policy names a file; others are in the state file."""
+"""The record of a drill as a JSON document, if the policy names a file; other records are in the state file."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ class _Heading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_session(target: DrillRecords, timeout_s: float) -> "DrillRecordsSession":  # noqa: ARG001 - a file is read
-    """Nothing is reached: a record that is not there is an answer."""
+    """Connects to nothing: a missing record is an answer."""
     return DrillRecordsSession(target.record)
 
 
@@ -33,7 +33,7 @@ class DrillRecordsSession:
         self._record = record
 
     def ask(self, query: Query[Any], timeout_s: float) -> Drill | None:  # noqa: ARG002 - a file is read
-        """The newest drill on record; None where there is no record. Raises ProbeError."""
+        """The newest drill on record; None without a record. Raises ProbeError."""
         if not isinstance(query, LastDrill):
             raise ProbeError(ProblemKind.UNSUPPORTED, f"records of drills do not answer {query.name}")
         drill = _read(Path(self._record)) if self._record is not None else None
@@ -43,11 +43,11 @@ class DrillRecordsSession:
         return drill
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Nothing to close."""
 
 
 def _read(path: Path) -> Drill | None:
-    """The drill in the document; None where there is no document. Raises ProbeError."""
+    """The drill in the document; None without a document. Raises ProbeError."""
     try:
         if path.exists() and not path.is_file():
             raise ProbeError(ProblemKind.UNREADABLE, f"{path} is no file", "name another file in `record`")
@@ -96,7 +96,7 @@ def _write(path: Path, drill: Drill, environment: str, secrets: Secrets) -> None
 
 
 def _passed_before(path: Path, drill: Drill) -> Any:
-    """When the last one passed, as the record before this one knows."""
+    """The time of the last passed drill, by the record before this one."""
     try:
         before = _read(path)
     except ProbeError:  # it is overwritten

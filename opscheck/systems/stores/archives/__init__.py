@@ -1,1 +1,1 @@
-"""What is in a backup, read from its bytes: compression, formats, pg_restore."""
+"""The content of a backup, read from its bytes: compression and formats."""

@@ -1,4 +1,4 @@
-"""Decompressing a stream: gzip, zstd, xz, bzip2 and lz4, with any number of members, to the very end."""
+"""Decompressing a stream to its end: gzip, zstd, xz, bzip2 and lz4, with any number of members."""
 
 import bz2
 import lzma
@@ -25,7 +25,7 @@ _SKIPPABLE, _SKIPPABLE_FROM = b"\x2a\x4d\x18", 0x50
 _XZ_MEMORY = 96 * 2**20
 """xz -9 takes 65 MiB."""
 _FEED = 2**17
-"""Bytes per call: a decompressor copies its rest after each member, which is slow for many tiny members."""
+"""Bytes per call: a decompressor copies its remaining input after each member, which is slow for many tiny ones."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ _ERRORS = (
 
 
 def compression_of(first: bytes) -> Compression | None:
-    """The compression that these first bytes show; None for none."""
+    """The compression by these first bytes; None without one."""
     if first[1:4] == _SKIPPABLE and first[0] & 0xF0 == _SKIPPABLE_FROM:
         return ZSTD
     return next((one for one in COMPRESSIONS if first.startswith(one.magic)), None)
@@ -70,8 +70,8 @@ def decompressed(pieces: Iterable[bytes], packing: Compression) -> Iterator[byte
     """
     The bytes of all members, in pieces of at most PIECE.
 
-    Raises Broken at the place where they are damaged or end too early, and for what follows that is no member; zeros
-    may follow, as tapes and disks are filled up with them. Raises NeedsMore.
+    Raises Broken where they are damaged or truncated, and for other bytes after the last member; zeros are allowed
+    there, since tapes and disks are padded with them. Raises NeedsMore.
     """
     member, over = None, False
     for fed in (piece[start : start + _FEED] for piece in pieces for start in range(0, len(piece), _FEED)):

@@ -8,7 +8,7 @@ from opscheck.systems.stores.archives.plain import plain_format
 from opscheck.systems.stores.archives.tar import BLOCK, CONTENTS, is_tar, member_of
 
 HEAD = 2**16
-"""How many first bytes the format is detected from."""
+"""The number of first bytes that the format is detected from."""
 
 _ENCRYPTED = {
     b"Salted__": "openssl",
@@ -20,7 +20,7 @@ _ENCRYPTED = {
 _PGP_FIRST = {0x84, 0x85, 0x86, 0x8C, 0x8D, 0x8E, 0xC1, 0xC3}
 _PGP_LONG = {0x85, 0x8D}
 _PGP_NEW = 0xC0
-"""From here on a tag is of the new format, and a length has two bytes."""
+"""Tags from here on have the new format; lengths from here on have two bytes."""
 _PGP_VERSIONS = {3, 4, 5, 6}
 _ERROR_MESSAGES = (b"pg_dump: error:", b"pg_dumpall: error:", b"pg_dump: [archiver", b"connection to server")
 
@@ -36,11 +36,11 @@ class Kind:
     encrypted_by: str = ""
     """The program that encrypted them; no other field is set then."""
     is_error_message: bool = False
-    """Whether they contain an error message of pg_dump."""
+    """True when they contain an error message of pg_dump."""
 
 
 def kind_of(first: bytes) -> Kind:
-    """The format of bytes that begin with `first`: HEAD of them, or all there are."""
+    """The format of bytes that begin with `first`: HEAD bytes, or all when there are fewer."""
     packing = compression_of(first)
     if packing is not None:
         return Kind("packed", packing)
@@ -57,7 +57,7 @@ def kind_of(first: bytes) -> Kind:
 
 
 def _is_pgp(first: bytes) -> bool:
-    """Whether it is an OpenPGP packet with a session key: its tag, a length that is small, and a version."""
+    """True for an OpenPGP packet with a session key: its tag, a small length, and a version."""
     if len(first) < 4 or first[0] not in _PGP_FIRST:  # noqa: PLR2004 - a header of two or three bytes, and the version
         return False
     two_bytes = first[0] in _PGP_LONG if first[0] < _PGP_NEW else first[1] >= _PGP_NEW

@@ -26,7 +26,7 @@ from opscheck.systems.stores.content import (
 )
 
 MOST_LAYERS = 3
-"""How often a backup may be compressed; more layers are a decompression bomb."""
+"""The maximum layers of compression; more are a decompression bomb."""
 
 _MARGIN, _MARGIN_AT_MOST_S = 0.03, 2.0
 _NOT_ENCRYPTED = "have a machine that holds the key check it before it is encrypted, or do a restore drill by hand"
@@ -39,13 +39,13 @@ class Clock:
     def __init__(self, query: BackupQuery[Content], timeout_s: float) -> None:
         self.query = query
         self._began = time.monotonic()
-        # Before the gatherer gives it up, so that the probe reports how far it came.
+        # Ends before the gatherer's deadline, so that the probe can report the progress.
         self.deadline = self._began + timeout_s - min(_MARGIN_AT_MOST_S, timeout_s * _MARGIN)
         self.read = 0
         """The number of compressed bytes read so far."""
 
     def check(self) -> None:
-        """Raise ProbeError when the time is over."""
+        """Raise ProbeError after the deadline."""
         if time.monotonic() > self.deadline:
             so_far = f"{format_bytes(self.read)} of {format_bytes(self.query.size)}"
             took = format_duration(time.monotonic() - self._began)
@@ -62,7 +62,7 @@ class Unjudged(Exception):  # noqa: N818 - a statement reads better in a report 
 
 
 class Judge(Protocol):
-    """Reads the decompressed bytes, and finds out whether they are complete."""
+    """Reads the decompressed bytes, and verifies that they are complete."""
 
     def feed(self, piece: bytes) -> None:
         """Read the next piece. Raises Broken, Unjudged."""
@@ -84,13 +84,13 @@ class _AnyContent:
 
 
 def without_program(format_: str, _header: DumpHeader | None) -> Judge:
-    """The judge of a `custom` or `tar` dump that leaves to pg_restore what only that can read."""
+    """The judge of a `custom` or `tar` dump without pg_restore; it does not read the tables."""
     return TarWalk() if format_ == "tar" else _AnyContent()
 
 
 @dataclass
 class Inspection:
-    """Reads and judges a backup, and collects what is found in it."""
+    """Reads and judges a backup, and collects its format, header and flaws."""
 
     clock: Clock
     judges: Callable[[str, DumpHeader | None], Judge] = without_program
@@ -104,7 +104,7 @@ class Inspection:
     flaws: list[Flaw] = field(default_factory=list)
     unjudged: Unjudged | None = None
     judged: bool = False
-    """Whether it was read to its end and judged."""
+    """True when it was read to its end and judged."""
     judged_by: str = ""
     """The program that judged it, such as pg_restore."""
     sha256: str = ""
@@ -117,7 +117,7 @@ class Inspection:
 
     @contextmanager
     def collecting(self, *, in_order: bool = False) -> Iterator[None]:
-        """Collect what is raised about the content; `in_order` where that is read from its first byte on."""
+        """Collect the exceptions about the content; `in_order` when it is read from its first byte on."""
         try:
             yield
         except Broken as error:
@@ -129,7 +129,7 @@ class Inspection:
             self.unjudged = error
 
     def content(self, *, whole: bool = True) -> Content:
-        """The answer to the query; not `whole` where only a part of the backup was read."""
+        """The answer to the query; not `whole` when only a part of the backup was read."""
         whole = whole and self.judged
         return Content(
             size=self.clock.query.size,
@@ -198,7 +198,7 @@ class Inspection:
 
 
 def _unexpected_format(kind: Kind, expects: str) -> str:
-    """What a backup in another format than expected is; empty for an empty one too."""
+    """The unexpected format of a backup; empty for an expected one, and for an empty backup."""
     expected = {"tar", "archive"} if expects == "tar" else {"custom", "tar", "plain", "cluster", "archive"}
     if expects == "any" or kind.format in {"empty", *expected}:
         return ""
@@ -208,7 +208,7 @@ def _unexpected_format(kind: Kind, expects: str) -> str:
 
 
 def tar_of_directory_dump() -> Unjudged:
-    """The reason why a tar with a dump in directory format is not judged."""
+    """The reason why a tar of a dump in directory format is not judged."""
     return Unjudged(
         "it is a tar of a dump in directory format, whose files are not taken out of it",
         "say `holds: tar` to have it read to its end, or do restore drills with it by hand",
@@ -216,7 +216,7 @@ def tar_of_directory_dump() -> Unjudged:
 
 
 class _TarOfFiles(TarWalk):
-    """Reads a tar of files, which is not a dump unless it contains one in directory format."""
+    """Reads a tar of files, which is a dump only when it contains one in directory format."""
 
     def __init__(self, flaws: list[Flaw]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The header of an archive of pg_dump: of the custom format, and of the toc.dat of the others."""
+"""The header of an archive of pg_dump: in the custom format, and in the toc.dat of the other formats."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,7 +20,7 @@ READ_SINCE: Mapping[str, int] = {"1.13": 10, "1.14": 12, "1.15": 16, "1.16": 17}
 
 
 def header_of(first: bytes) -> DumpHeader:
-    """Read the header that these bytes begin with. Raises Broken."""
+    """Read the header at the beginning of these bytes. Raises Broken."""
     if not first.startswith(MAGIC):
         raise Broken("it does not begin as an archive does")
     try:
@@ -49,7 +49,7 @@ class _Reader:
             archive_version=".".join(map(str, version)),
             made_at=self._moment(),
             database=self._text(),
-            # A packager adds itself in brackets: `15.18 (Debian 15.18-0+deb12u1)`.
+            # Packages add their own version in brackets: `15.18 (Debian 15.18-0+deb12u1)`.
             dumped_from=self._text().partition(" ")[0],
             dumped_by=self._text().partition(" ")[0],
         )

@@ -5,7 +5,7 @@ import re
 from opscheck.systems.stores.archives.stream import Broken
 
 TAIL = 2**13
-"""How many last bytes the footer is searched in."""
+"""The number of last bytes that the footer is searched in."""
 
 _LAST_LINES = 12
 """Since the releases of August 2025 `\\unrestrict` follows the footer."""
@@ -33,7 +33,7 @@ def versions(first: bytes) -> tuple[str, str]:
 
 
 def has_footer(last: bytes, format_: str) -> bool:
-    """Whether one of the last lines marks the dump as complete."""
+    """True when one of the last lines marks the dump as complete."""
     return any(line.strip() == _FOOTERS[format_] for line in last.splitlines()[-_LAST_LINES:])
 
 
@@ -43,7 +43,7 @@ def without_footer(format_: str) -> Broken:
 
 
 class PlainScan:
-    """Reads a plain dump in pieces of any size. `end` raises Broken where it is not complete."""
+    """Reads a plain dump in pieces of any size. `end` raises Broken when it is incomplete."""
 
     def __init__(self, format_: str) -> None:
         self._format = format_
@@ -54,7 +54,7 @@ class PlainScan:
 
     def feed(self, piece: bytes) -> None:
         text = self._rest + piece
-        # A mark that may continue in the next piece waits for it.
+        # A mark may continue in the next piece, so the end of this one is kept.
         sure = max(0, len(text) - _LONGEST_MARK)
         self._count_in(text, sure)
         self._rest = text[sure:]

@@ -3,21 +3,21 @@
 from collections.abc import Iterable, Iterator
 
 PIECE = 2**20
-"""The largest piece in which bytes are handed on."""
+"""The largest size of a piece."""
 
 
 class Broken(Exception):  # noqa: N818 - a statement reads better in a report than a noun
-    """The bytes are damaged or cut off. The text says how, and quotes none of them."""
+    """The bytes are corrupt or truncated. The text names the fault, and quotes none of them."""
 
     def __init__(self, text: str, *, cut_off: bool = False) -> None:
         super().__init__(text)
         self.text = text
         self.cut_off = cut_off
-        """Whether they end too early and are valid up to there."""
+        """True when they are truncated, and valid up to there."""
 
 
 class NeedsMore(Exception):  # noqa: N818 - as above
-    """Reading on takes too much memory; no fault is known."""
+    """Reading on needs too much memory; no fault is known."""
 
 
 class Stream:

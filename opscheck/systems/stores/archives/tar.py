@@ -1,4 +1,4 @@
-"""Reading a tar as a stream: whether each file in it is complete, and the end marker is there."""
+"""Reading a tar as a stream: each file in it must be complete, and the end marker must exist."""
 
 import tarfile
 
@@ -14,7 +14,7 @@ _MAGIC, _MAGIC_AT = b"ustar", 257
 
 
 def is_tar(first: bytes) -> bool:
-    """Whether these bytes begin with a header of tar or pg_dump."""
+    """True when these bytes begin with a header of tar or pg_dump."""
     try:
         return first.startswith(_MAGIC, _MAGIC_AT) and bool(member_of(first[:BLOCK]))
     except Broken:
@@ -22,7 +22,7 @@ def is_tar(first: bytes) -> bool:
 
 
 def member_of(block: bytes) -> tarfile.TarInfo:
-    """The content of a header. Raises Broken."""
+    """The parsed header. Raises Broken."""
     try:
         member = tarfile.TarInfo.frombuf(block, "utf-8", "replace")
     except tarfile.HeaderError:
@@ -33,20 +33,20 @@ def member_of(block: bytes) -> tarfile.TarInfo:
 
 
 class TarWalk:
-    """Reads a tar in pieces of any size. `end` raises Broken where it is cut off, `feed` where it is damaged."""
+    """Reads a tar in pieces of any size. `end` raises Broken when it is truncated, `feed` when it is corrupt."""
 
     def __init__(self) -> None:
         self.files = 0
         """The number of entries, including folders and links."""
         self.has_contents = False
-        """Whether one of them is the table of contents of a dump."""
+        """True when one of them is the table of contents of a dump."""
         self._header = bytearray()
         self._passing = 0
         self._ends = 0
 
     def feed(self, piece: bytes) -> None:
         view = memoryview(piece)
-        while view and self._ends < 2:  # noqa: PLR2004 - what follows two empty blocks is padding
+        while view and self._ends < 2:  # noqa: PLR2004 - padding follows two empty blocks
             if self._passing:
                 passed = min(self._passing, len(view))
                 self._passing -= passed

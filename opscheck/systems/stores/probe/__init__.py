@@ -1,1 +1,1 @@
-"""What stores of backups have in common, whichever client reads them: listings, contents."""
+"""The probes of stores: listings and contents, the same for every client."""

@@ -1,4 +1,4 @@
-"""The interface of a store, which lists objects and reads them, and its session."""
+"""The interface of a store, which lists and reads objects, and its session."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ class Store(Protocol):
         ...
 
     def size(self, key: str, version: str, *, deadline: float) -> int:
-        """The size of the object in bytes. ABSENT where it does not exist."""
+        """The size of the object in bytes. ABSENT when it does not exist."""
         ...
 
     def open(
@@ -42,7 +42,7 @@ _OWN_SHARE = 0.97
 
 
 def deadline_in(timeout_s: float) -> float:
-    """The end of a query on the monotonic clock: a little early, so that the probe reports how far it came."""
+    """The deadline on the monotonic clock: a little early, so that the probe can report its progress."""
     return time.monotonic() + timeout_s * _OWN_SHARE
 
 
@@ -54,9 +54,9 @@ READERS: Mapping[str, str] = {
     "stores.manifest": "opscheck.systems.stores.probe.sidecar_files:read_manifest",
 }
 """
-The function `read(store, query, timeout_s)` of every store, by the name of the query.
+The function `read(store, query, timeout_s)` for all stores, by the name of the query.
 
-Imported when used, since reading contents takes libraries.
+Imported when used, since reading contents needs libraries.
 """
 
 

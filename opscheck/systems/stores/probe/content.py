@@ -1,4 +1,4 @@
-"""Reading a backup to its end: unpacked in a stream, or as a folder that is fetched to this machine."""
+"""Reading a backup to its end: decompressed as a stream, or fetched to this machine when it is a folder."""
 
 import hashlib
 import shutil
@@ -27,7 +27,7 @@ from opscheck.systems.stores.probe.pg_restore import PgRestore, newest_program
 PREFIX = "opscheck-content-"
 _SPARE = 64 * 2**20
 _REMOVING_TAKES_AT_MOST_S = 30.0
-# Its input ends with this process, also by SIGKILL. Then it removes the folder, and ends its process group.
+# Its input closes when this process ends, even by SIGKILL. Then it removes the folder and kills its process group.
 _SCRIPT = "trap '' HUP INT TERM; cat > /dev/null; rm -rf -- \"$1\"; kill -KILL 0"
 
 
@@ -49,13 +49,13 @@ def changed(query: BackupQuery[Content], read: int) -> ProbeError:
 
 
 def files_of(store: Store, folder: str, deadline: float) -> list[StoredBackup]:
-    """The objects of the folder, without the empty ones that stand for folders. Raises ProbeError."""
+    """The objects of the folder, without empty folder markers. Raises ProbeError."""
     pages = store.pages(folder, deadline=deadline)
     return [entry for page in pages for entry in page if not (entry.key.endswith("/") and not entry.size)]
 
 
 def nothing_in(files: int) -> Flaw:
-    """The flaw of a folder with nothing but empty files."""
+    """The flaw of a folder that contains only empty files."""
     return Flaw(trouble=EMPTY, text=f"nothing is in its {files} files")
 
 
@@ -73,7 +73,7 @@ def header_in(contents: bytes) -> DumpHeader:
 
 
 def _dump(store: Store, query: ReadContent, entries: list[StoredBackup], clock: Clock) -> Inspection:
-    """Fetch a dump in directory format, and have pg_restore read it."""
+    """Fetch a dump in directory format, and read it with pg_restore."""
     found = Inspection(clock, format="directory")
     if not any(entry.key == query.key + CONTENTS for entry in entries):
         found.flaws.append(no_dump(len(entries)))
@@ -103,7 +103,7 @@ def _fetch(store: Store, query: ReadContent, entries: list[StoredBackup], clock:
 
 
 def _bytes_of(store: Store, query: ReadContent, entry: StoredBackup, clock: Clock) -> Iterator[bytes]:
-    """The bytes of one file: as many as were listed, so that no more disk is used than was free."""
+    """The bytes of one file, at most as many as were listed: that much disk was free."""
     before = clock.read
     with store.open(entry.key, entry.version, deadline=clock.deadline) as pieces:
         for piece in pieces:
@@ -124,7 +124,7 @@ def _inside(folder: str, key: str) -> PurePosixPath:
 
 
 def _each_file(store: Store, query: ReadContent, entries: list[StoredBackup], clock: Clock) -> Inspection:
-    """Decompress each of its files, whatever they are."""
+    """Decompress each of its files."""
     found, empty = Inspection(clock, format="other", judged=True), True
     with working(f"reading {query.key}", query.size) as advance:
         for entry in entries:
@@ -145,7 +145,7 @@ def _each_file(store: Store, query: ReadContent, entries: list[StoredBackup], cl
 
 
 class _Reading:
-    """The reading of one object."""
+    """Reads one object."""
 
     def __init__(self, store: Store, query: ReadContent, clock: Clock, running: ExitStack) -> None:
         self._store, self._query, self._clock, self._running = store, query, clock, running
@@ -160,7 +160,7 @@ class _Reading:
         with opened as pieces, working(f"reading {query.key}", query.size) as advance:
             source = self._counted(pieces, advance)
             self._found.run(source)
-            if query.hashed:  # also of what is broken: whether it was so when it was made
+            if query.hashed:  # of a broken backup too: the sum shows whether it was made like this
                 for _ in source:
                     clock.check()
                 self._found.sha256 = self._sha256.hexdigest()
@@ -186,9 +186,9 @@ class _Reading:
 
 class _Tar:
     """
-    Judges a dump in tar format by its files too, not by pg_restore alone.
+    Judges a dump in tar format by its files too, not only by pg_restore.
 
-    pg_restore of PostgreSQL 16 to 18 never ends on a tar that is cut off within a file.
+    pg_restore of PostgreSQL 16 to 18 hangs on a tar that is truncated within a file.
     """
 
     def __init__(self, program: PgRestore) -> None:
@@ -206,9 +206,9 @@ class _Tar:
 
 class TemporaryDirectory:
     """
-    A private folder for `size` bytes, which is removed when this process ends, however it ends.
+    A private folder for `size` bytes, which is removed when this process ends, even by SIGKILL.
 
-    Raises ProbeError where there is no room for them.
+    Raises ProbeError when there is not enough disk space.
     """
 
     def __init__(self, size: int) -> None:
@@ -218,7 +218,7 @@ class TemporaryDirectory:
             text = f"its {format_bytes(size)} must be fetched, and {place} has {format_bytes(free)} free"
             raise ProbeError(ProblemKind.UNSUPPORTED, text, "set TMPDIR to a folder with more room")
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._keeper = subprocess.Popen(  # noqa: S603 - a script of ours, and a path that we have made
+        self._keeper = subprocess.Popen(  # noqa: S603 - our own script and path
             ["/bin/sh", "-c", _SCRIPT, "opscheck", self.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""How a folder of this machine is read, also one that is mounted."""
+"""The probe of folders on this machine, also mounted ones."""
 
 import errno
 import os
@@ -18,25 +18,25 @@ from opscheck.systems.stores.target import FolderTarget
 _PAGE = 1000
 _PIECE = 2**20
 _NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
-"""Of a file that is gone by now, and of a link that leads to none."""
+"""The errors for a deleted file and for a broken link."""
 
 
 def open_session(target: FolderTarget, timeout_s: float) -> StoreSession:  # noqa: ARG001 - the gatherer keeps the time
-    """Look whether the folder is there. Raises ProbeError with `target_down`."""
+    """Check that the folder exists. Raises ProbeError with `target_down`."""
     store = FolderStore(target.path)
     store.require_access()
     return StoreSession(store)
 
 
 class FolderStore:
-    """The files of one folder and of those below it; what a link to the outside leads to is none of them."""
+    """The files of one folder and its subfolders, without links to the outside."""
 
     def __init__(self, path: str) -> None:
         self.address = path
         self._root = Path(path)
 
     def require_access(self) -> None:
-        """Make sure that it is a folder that can be listed. Raises ProbeError with `target_down`."""
+        """Check that it is a folder and can be listed. Raises ProbeError with `target_down`."""
         try:
             with os.scandir(self._root) as entries:
                 next(entries, None)
@@ -70,7 +70,7 @@ class FolderStore:
         deadline: float,
     ) -> Iterator[Iterator[bytes]]:
         try:
-            # A pipe in the place of a file would hold the thread that opens it.
+            # Opening a pipe in place of a file would block this thread.
             descriptor = os.open(self._file(key), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise _refused(error, key) from error
@@ -82,7 +82,7 @@ class FolderStore:
             os.close(descriptor)
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Nothing to close."""
 
     def _below(self, folder: str, prefix: str, after: str, deadline: float) -> Iterator[StoredBackup]:
         """The files below `folder`, which is empty or ends with a slash, sorted by key."""
@@ -98,7 +98,7 @@ class FolderStore:
                 yield found
 
     def _sorted(self, folder: str) -> list[tuple[str, "os.DirEntry[str]"]]:
-        """What is in it by name, that of a folder with its slash: so keys sort as those of a bucket do."""
+        """Its entries by name, folders with a slash: so keys sort as in a bucket."""
         path = self._root / folder
         try:
             with os.scandir(path) as entries:
@@ -113,7 +113,7 @@ class FolderStore:
             raise _refused(error, str(path), target_down=gone) from error
 
     def _entry(self, key: str, entry: "os.DirEntry[str]") -> StoredBackup | None:
-        """None for what is no file, is gone by now, or lies outside. Raises ProbeError."""
+        """None unless it is an existing file inside the folder. Raises ProbeError."""
         try:
             if entry.is_symlink() and not self._is_inside(Path(entry.path)):
                 return None
@@ -124,7 +124,7 @@ class FolderStore:
             raise _refused(error, key) from error
         if not stat.S_ISREG(found.st_mode):
             return None
-        # A name that is no UTF-8 can be written to no report.
+        # Reports can contain only UTF-8.
         name = os.fsencode(key).decode("utf-8", "replace")
         return StoredBackup(key=name, size=found.st_size, modified=datetime.fromtimestamp(found.st_mtime, UTC))
 

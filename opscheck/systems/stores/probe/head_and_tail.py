@@ -1,4 +1,4 @@
-"""The head and the tail of a backup: two requests, whatever its size."""
+"""The head and the tail of a backup: two requests for a backup of any size."""
 
 from opscheck.systems.stores.archives import plain, tar
 from opscheck.systems.stores.archives.compression import XZ, Compression, decompressed_head
@@ -10,10 +10,10 @@ from opscheck.systems.stores.probe.base import Store
 from opscheck.systems.stores.probe.content import changed, files_of, header_in, no_dump, nothing_in
 
 END = 2**16
-"""How many bytes at either end are read."""
+"""The number of bytes that are read at either end."""
 
 _HEADS = (END, 4 * END, 16 * END, 72 * END)
-"""Until something is unpacked: blocks of zstd, bzip2 and lz4 have up to 128 KB, 900 KB and 4 MiB."""
+"""Increased until a block is decompressed: those of zstd, bzip2 and lz4 have up to 128 KB, 900 KB and 4 MiB."""
 _XZ_END = b"YZ"
 
 
@@ -23,7 +23,7 @@ def read(store: Store, query: ReadEnds, timeout_s: float) -> Content:
     found = Inspection(clock)
     if query.key.endswith("/"):
         _list_of_contents(store, query, found)
-    elif query.size <= 2 * END:  # its ends are all of it
+    elif query.size <= 2 * END:  # head and tail are the whole backup
         found.run([_some(store, query, clock, 0, query.size + 1)])
         return found.content(whole=found.format not in {"custom", "tar"})
     else:
@@ -46,7 +46,7 @@ def _some(store: Store, query: ReadEnds, clock: Clock, start: int, length: int) 
 
 
 def _beginning(store: Store, query: ReadEnds, clock: Clock) -> tuple[list[Compression], bytes]:
-    """What it is packed with, from outside in, and how what is in there begins."""
+    """Its layers of compression, from outside in, and the first decompressed bytes."""
     first = b""
     for length in _HEADS:
         first += _some(store, query, clock, len(first), min(length, query.size) - len(first))
@@ -76,7 +76,7 @@ def _look_at_beginning(first: bytes, found: Inspection) -> None:
 
 
 def _which_tar(first: bytes) -> Unjudged:
-    """A tar of files, of which the first ones are known."""
+    """The reason why a tar of files is not judged by its first ones."""
     walk = tar.TarWalk()
     walk.feed(first)
     if walk.has_contents:
@@ -86,7 +86,7 @@ def _which_tar(first: bytes) -> Unjudged:
 
 
 def _look_at_end(last: bytes, packings: list[Compression], found: Inspection) -> None:
-    """Judge the tail by what needs no bytes before it."""
+    """Judge the tail without the bytes before it."""
     expects = found.clock.query.expects
     if packings == [XZ] and not last.rstrip(b"\0").endswith(_XZ_END):
         raise Broken("xz data ends before its end", cut_off=True)
@@ -99,7 +99,7 @@ def _look_at_end(last: bytes, packings: list[Compression], found: Inspection) ->
 
 
 def _list_of_contents(store: Store, query: ReadEnds, found: Inspection) -> None:
-    """Read that of a dump in directory format."""
+    """Read the table of contents of a dump in directory format."""
     entries = files_of(store, query.key, found.clock.deadline)
     toc = next((entry for entry in entries if entry.key == query.key + tar.CONTENTS), None)
     found.format = "directory" if toc is not None and query.expects != "any" else "other"

@@ -1,4 +1,4 @@
-"""Which backups there are in a store, in as few requests as their names allow."""
+"""Listing the backups in a store, in as few requests as their names allow."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,11 +9,11 @@ from opscheck.systems.stores.names import NameTemplate, name_template
 from opscheck.systems.stores.probe.base import Store, deadline_in
 
 TEMPORARY_SUFFIXES = (".tmp", ".part", ".partial", ".filepart")
-"""How names end of what is being written; it is no backup yet."""
+"""The suffixes of unfinished files, which are not backups yet."""
 
 _DAY_S = 86400.0
-_WIDER = 16  # the factor of the next look back, where the first finds too few
-_WIDEST_S = 10 * 366 * 86400.0  # beyond that, all of it
+_WIDER = 16  # the factor for the next time range, when the first contains too few
+_WIDEST_S = 10 * 366 * 86400.0  # beyond that, everything is listed
 _EXAMPLES, _ELSEWHERE = 3, 5
 
 
@@ -46,7 +46,7 @@ def read(store: Store, query: ListBackups, timeout_s: float) -> Listing:
 
 @dataclass
 class _Seen:
-    """What one listing under a template's prefix has seen."""
+    """The result of one listing under a template's prefix."""
 
     template: NameTemplate
     fitting: list[StoredBackup] = field(default_factory=list)
@@ -69,7 +69,7 @@ class _Seen:
             self.examples.append(entry.key)
 
     def backups(self) -> tuple[StoredBackup, ...]:
-        """The objects whose names fit, or the folders that they are in."""
+        """The objects whose names match, or their folders."""
         if not self.template.is_folder:
             return tuple(self.fitting)
         by_folder: dict[str, list[StoredBackup]] = {}
@@ -90,9 +90,9 @@ def _one(folder: str, entries: list[StoredBackup]) -> StoredBackup:
 
 def _elsewhere(store: Store, template: NameTemplate, deadline: float) -> tuple[int, tuple[str, ...]]:
     """
-    What there is in the nearest folder that has something, and how many requests that took.
+    The entries of the closest parent folder that is not empty, and the number of requests.
 
-    Nothing where that may not be looked at, for it is mere evidence.
+    Empty when it cannot be listed, since it is only evidence.
     """
     requests, prefix = 0, template.prefix
     try:

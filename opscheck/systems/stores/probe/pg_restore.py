@@ -1,4 +1,4 @@
-"""pg_restore as a judge of archives: it reads all of one, and its output is discarded."""
+"""pg_restore as a judge of archives: it reads the whole archive, and its output is discarded."""
 
 import fcntl
 import os
@@ -26,7 +26,7 @@ _PIPE = 2**20
 _REAPING_S = 1.0
 _F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", None)
 
-# Messages about the archive that quote none of its content, each whatever follows it in the line.
+# Messages about the archive that quote none of its content; the rest of the line is dropped.
 _SAFE_MESSAGES = re.compile(
     r"could not read from input file(: end of file)?"
     r"|could not uncompress data(: (incorrect data check|incorrect header check|invalid [a-z /-]+))?"
@@ -52,7 +52,7 @@ _BUILT_WITHOUT = re.compile(r"(?:build does not support compression with|compres
 
 
 def newest_program(header: DumpHeader | None) -> Installation:
-    """The newest pg_restore of this machine. Raises Unjudged where there is none, or none that can read the archive."""
+    """The newest pg_restore on this machine. Raises Unjudged unless one can read the archive."""
     found = installations(PROGRAM)
     if not found:
         raise Unjudged(f"there is no {PROGRAM} on this machine to read it with", HOW_TO_GET)
@@ -71,13 +71,13 @@ class PgRestore:
     """
     Feeds an archive to pg_restore, which runs until the `with` ends.
 
-    It is in a process group of its own, which this process ends; otherwise it ends with its input.
+    It has its own process group, which this process kills; it also ends with its input.
     """
 
     def __init__(
         self, program: Installation, deadline: float, options: Sequence[str] = (), *, group: int | None = None
     ) -> None:
-        """`group` is a process group of this session that it joins instead, whose end is its own."""
+        """`group` is an existing process group of this session that it joins instead."""
         self.name = f"{PROGRAM} {program.version}"
         self._deadline = deadline
         self._errors = bytearray()
@@ -92,12 +92,12 @@ class PgRestore:
             process_group=group or 0,
             bufsize=0,
         )
-        # Also runs at the end of the program, when this thread has been given up.
+        # Also runs when the interpreter exits after this thread was abandoned.
         self._kill = weakref.finalize(self._process, _kill, self._process.pid, alone=group is None)
         self._stdin, self._stderr = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stderr)
         os.set_blocking(self._stdin.fileno(), False)
         if _F_SETPIPE_SZ is not None:
-            with suppress(OSError):  # a smaller one does as well
+            with suppress(OSError):  # a smaller pipe works too
                 fcntl.fcntl(self._stdin.fileno(), _F_SETPIPE_SZ, _PIPE)
 
     def __enter__(self) -> Self:
@@ -113,7 +113,7 @@ class PgRestore:
         self._stderr.close()
 
     def feed(self, piece: bytes) -> None:
-        """Write to its input. Raises Broken or Unjudged where it has failed, ProbeError when late."""
+        """Write to its input. Raises Broken or Unjudged when it has failed, ProbeError when late."""
         view = memoryview(piece)
         while view and self._feeding:
             with DefaultSelector() as ready:
@@ -125,7 +125,7 @@ class PgRestore:
             self._conclude()
 
     def end(self) -> None:
-        """Wait until it has read all. Raises as `feed`."""
+        """Wait until it has read everything. Raises as `feed`."""
         self._stdin.close()
         self._conclude()
 
@@ -139,7 +139,7 @@ class PgRestore:
             return 0
 
     def _listen(self, ready: DefaultSelector) -> bool:
-        """Read from its standard error; False at the end of that."""
+        """Read from its standard error; False at its end."""
         left = self._deadline - time.monotonic()
         events = ready.select(max(0.0, left))
         if not events and left <= 0:
@@ -165,7 +165,7 @@ class PgRestore:
 
 
 def error_of(name: str, errors: str, status: int) -> Broken | Unjudged:
-    """The reason why it failed, in words that quote nothing of the archive."""
+    """The reason why it failed, without any content of the archive."""
     reported = [line for line in errors.splitlines() if line.startswith(f"{PROGRAM}: error: ")]
     last = reported[-1] if reported else errors[-1000:]
     if (found := _TOO_NEW.search(last)) is not None:

@@ -1,4 +1,4 @@
-"""The values in files that lie next to backups: checksums and manifests."""
+"""The values in sidecar files of backups: checksums and manifests."""
 
 import re
 
@@ -25,13 +25,13 @@ def read_checksum(store: Store, query: ReadChecksum, timeout_s: float) -> Checks
 
 
 def checksum_in(text: str, key: str) -> str:
-    """The sum that the lines of `text` give for the file `key`; empty where there is none."""
+    """The sum for the file `key` in the lines of `text`; empty without one."""
     found = [line for line in map(_read_line, text.splitlines()) if line is not None]
     wanted = key.rpartition("/")[2]
     for name, sha256 in found:
         if name.rpartition("/")[2] == wanted:
             return sha256
-    # Input from a pipe has the name `-`, and some tools write no name.
+    # sha256sum writes `-` for input from a pipe, and some tools write no name.
     nameless = [sha256 for name, sha256 in found if name in {"", "-"}]
     return nameless[0] if len(found) == len(nameless) == 1 else ""
 
@@ -61,7 +61,7 @@ def read_manifest(store: Store, query: ReadManifest, timeout_s: float) -> Manife
 
 
 def _content(store: Store, key: str, most_bytes: int, timeout_s: float) -> bytes | None:
-    """The first bytes of a file; None where it does not exist. Raises ProbeError."""
+    """The first bytes of a file; None when it does not exist. Raises ProbeError."""
     try:
         with store.open(key, "", length=most_bytes, deadline=deadline_in(timeout_s)) as pieces:
             return b"".join(pieces)

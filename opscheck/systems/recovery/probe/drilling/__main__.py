@@ -13,7 +13,7 @@ def main() -> int:
     """Run the drill whose task is on standard input."""
     line = sys.stdin.buffer.readline()
     if not line.endswith(b"\n"):
-        return 1  # the process that starts drills is gone
+        return 1  # the process that starts drills has ended
     task = msgspec.json.decode(line, type=Task)
     progress = ProgressWriter(sys.stdout.buffer)
     with Watchdog(task) as watchdog:

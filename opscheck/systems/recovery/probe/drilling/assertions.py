@@ -20,7 +20,7 @@ from opscheck.systems.recovery.drill_record import Asserted, Assertion
 from opscheck.systems.recovery.probe.drilling.server import Scratch
 
 _CONNECTS_WITHIN_S = 30.0
-# As a number: of a time without a zone in that of the session, which is the policy's.
+# As a number: a time without a zone has that of the session, which is the policy's.
 _SECONDS = "SELECT extract(epoch FROM q.at::timestamptz)::float8 FROM (\n{sql}\n) AS q(at)"
 _OF_THE_DATABASE = frozenset({ProblemKind.UNSUPPORTED, ProblemKind.UNREADABLE, ProblemKind.DENIED})
 _RELATION = re.compile(r'(?:btree index|heap table) "[^"]*"')
@@ -32,7 +32,7 @@ _SHOWN = 3
 
 @contextmanager
 def read_only_session(scratch: Scratch) -> Iterator[PostgresSession]:
-    """A session of the restored database, whose transactions only read."""
+    """A session of the restored database with read-only transactions."""
     target = PostgresTarget(kind="postgres", dsn=SecretStr(scratch.dsn))
     session = open_session(target, _CONNECTS_WITHIN_S)
     try:
@@ -42,7 +42,7 @@ def read_only_session(scratch: Scratch) -> Iterator[PostgresSession]:
 
 
 def evaluate(session: PostgresSession, assertion: Assertion, deadline: float) -> Asserted:
-    """The result of an assertion: a number or a time. Raises ProbeError where the server does not answer."""
+    """The result of an assertion: a number or a time. Raises ProbeError when the server does not answer."""
     sql = _SECONDS.format(sql=assertion.sql) if assertion.is_time else assertion.sql
     try:
         selected: Selected = session.ask(Select("", None, sql, number=True), max(1.0, deadline - time.monotonic()))
@@ -70,7 +70,7 @@ def _asserted(assertion: Assertion, values: tuple[str | None, ...]) -> Asserted:
 
 
 def verify(scratch: Scratch) -> tuple[str, str]:
-    """Verify tables and indexes: the result in words, or as the second text why it is not possible."""
+    """Verify tables and indexes: the result in words, or as the second text the reason why that is impossible."""
     program = scratch.programs.installation.program("pg_amcheck")
     if not program.exists():
         return "", f"there is no pg_amcheck beside {program.parent}/pg_restore; {_INSTALL}"

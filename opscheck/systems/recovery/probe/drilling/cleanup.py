@@ -1,7 +1,7 @@
 """
 Removing the server, the folder and the database of a drill.
 
-The drill's own process does it, however the drill ends; the process that started it repeats it where that one was
+The drill's own process does it at every end of the drill; the process that started it repeats it when that one was
 killed.
 """
 
@@ -25,20 +25,20 @@ _ENDING_TAKES_AT_MOST_S = 10.0
 _DROPPING_TAKES_AT_MOST_S = 10.0
 _POLL_S = 0.02
 _DROPS_BY_FORCE = 130000
-_PROC = Path("/proc")  # Linux; elsewhere ps is always there
+_PROC = Path("/proc")  # Linux; other systems always have ps
 
 
 def remove_folder(folder: Path) -> None:
-    """End the server whose data is in the folder, if there is one, and delete the folder. May be called twice."""
+    """Stop the server whose data is in the folder, if one runs, and delete the folder. May be called twice."""
     stop_server(folder)
     ends = time.monotonic() + _ENDING_TAKES_AT_MOST_S
     while folder.exists() and time.monotonic() < ends:
-        shutil.rmtree(folder, ignore_errors=True)  # a program that is about to end may still write into it
+        shutil.rmtree(folder, ignore_errors=True)  # a program that is exiting may still write into it
         time.sleep(_POLL_S if folder.exists() else 0)
 
 
 def stop_server(folder: Path) -> None:
-    """Have the server in this folder end at once, and wait until it has."""
+    """Stop the server in this folder immediately, and wait until it has ended."""
     pid = server_in(folder)
     for how in (signal.SIGQUIT, signal.SIGKILL):
         if pid is None:
@@ -50,7 +50,7 @@ def stop_server(folder: Path) -> None:
 
 
 def server_in(folder: Path) -> int | None:
-    """The process id of the server whose data is in this folder; None where none runs."""
+    """The process id of the server whose data is in this folder; None when none runs."""
     try:
         pid = int((folder / "data" / "postmaster.pid").read_text().split()[0])
     except (OSError, ValueError, IndexError):
@@ -60,7 +60,7 @@ def server_in(folder: Path) -> int | None:
 
 
 def drop_database(dsn: str, database: str) -> bool:
-    """Drop a drill's database on a scratch server, whoever is connected to it; False where that did not succeed."""
+    """Drop a drill's database on a scratch server, even with connections to it; False when that fails."""
     if not database.startswith(DATABASE_PREFIX):
         raise ValueError(database)
     try:
@@ -92,7 +92,7 @@ def _ended(pid: int, within_s: float) -> bool:
 
 
 def _lives(pid: int) -> bool:
-    with suppress(ChildProcessError):  # it is no child of ours, mostly
+    with suppress(ChildProcessError):  # usually it is not a child of this process
         os.waitpid(pid, os.WNOHANG)
     if not _PROC.exists():
         return bool(_ps(pid, "state")) and not _ps(pid, "state").startswith("Z")
@@ -103,7 +103,7 @@ def _lives(pid: int) -> bool:
 
 
 def _command(pid: int) -> str:
-    """The command line of a process; empty where there is none."""
+    """The command line of a process; empty when it does not exist."""
     if not _PROC.exists():
         return _ps(pid, "command")
     try:

@@ -1,4 +1,4 @@
-"""Dumps on this machine: their format, and their bytes, decompressed in a stream."""
+"""Dumps on this machine: their format, and their bytes, decompressed as a stream."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from opscheck.systems.stores.archives.tar import BLOCK
 
 
 def pieces(path: Path, packing: Compression | None) -> Iterator[bytes]:
-    """All of a file, decompressed. Raises Failed where it is damaged or cut off, and ProbeError for want of memory."""
+    """The decompressed file. Raises Failed when it is corrupt or truncated, and ProbeError for want of memory."""
     with path.open("rb") as file:
         packed = iter(lambda: file.read(PIECE), b"")
         if packing is None:
@@ -32,7 +32,7 @@ def pieces(path: Path, packing: Compression | None) -> Iterator[bytes]:
 
 
 def head(path: Path, packing: Compression | None, size: int) -> bytes:
-    """The first bytes, decompressed; fewer where there are no more. Raises as `pieces`."""
+    """The first decompressed bytes, or all when there are fewer. Raises as `pieces`."""
     first = b""
     with closing(pieces(path, packing)) as found:  # type: ignore[type-var]  # a generator has `close`
         for piece in found:
@@ -45,7 +45,7 @@ def head(path: Path, packing: Compression | None, size: int) -> bytes:
 CUSTOM, TAR, DIRECTORY, PLAIN = "custom", "tar", "directory", "plain"
 _TABLE_OF_CONTENTS = "toc.dat"
 _USUAL_ENCODING = "UTF8"
-# In a plain dump, and in the first entry of an archive's table of contents, which is never packed.
+# In a plain dump, and in the first entry of an archive's table of contents, which is never compressed.
 _ENCODING = re.compile(rb"SET client_encoding = '(\w+)'")
 _MAKE_ONE = "make it with pg_dump, one database each: pg_dump --format=custom"
 
@@ -58,9 +58,9 @@ class Dump:
     format: str
     packing: Compression | None = None
     version: str = ""
-    """The version of the server that was dumped; empty when unknown."""
+    """The version of the dumped server; empty when unknown."""
     encoding: str = _USUAL_ENCODING
-    """That of the database that was dumped."""
+    """The encoding of the dumped database."""
 
     def __str__(self) -> str:
         """The format and the compression."""
@@ -68,13 +68,13 @@ class Dump:
 
     @property
     def major(self) -> int:
-        """The major version of the server that was dumped; 0 when unknown."""
+        """The major version of the dumped server; 0 when unknown."""
         digits = self.version.partition(".")[0]
         return int(digits) if digits.isdecimal() else 0
 
 
 def identify(path: Path, key: str) -> Dump:
-    """The dump that was fetched. Raises Failed for an empty or damaged one, ProbeError for one no drill can restore."""
+    """The fetched dump. Raises Failed for an empty or corrupt one, ProbeError for one that no drill can restore."""
     if path.is_dir():
         return _folder(path, key)
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""How a drill ends early: every module of it raises these."""
+"""The exceptions that end a drill early."""
 
 from opscheck.core.observation import ProbeError, ProblemKind
 
@@ -13,13 +13,13 @@ class Failed(Exception):  # noqa: N818 - it is the backup that failed
 
 
 def unsupported(text: str, advice: str = "") -> ProbeError:
-    """What to raise where the drill cannot be done, and the backup is not at fault."""
+    """The error when the drill cannot run, and the backup is not at fault."""
     return ProbeError(ProblemKind.UNSUPPORTED, text, advice)
 
 
-class Late(Exception):  # noqa: N818 - it is no error
-    """The drill's time is over."""
+class Late(Exception):  # noqa: N818 - not an error
+    """The drill's timeout."""
 
 
 class Ended(BaseException):
-    """The process that started the drill is gone, or ended it."""
+    """The process that started the drill has ended, or has stopped it."""

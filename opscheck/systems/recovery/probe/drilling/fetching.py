@@ -18,7 +18,7 @@ from opscheck.transport.processes import give, unprivileged_user
 
 _CONTACT_WITHIN_S = 30.0
 _PACKED_GROWS, _PLAIN_GROWS = 8, 3
-"""The growth of data by decompression and indexes."""
+"""The factors by which data grows by decompression and indexes."""
 _SERVER_TAKES, _LOG_TAKES_AT_MOST = 150_000_000, 300_000_000
 """The size of a new server, and the largest size of its write-ahead log."""
 _SPARE = 50_000_000
@@ -32,11 +32,11 @@ class Fetching:
         self._is_folder = key.endswith("/")
 
     def find(self) -> Mapping[str, int]:
-        """The size of each object of the backup by its key. Raises Failed where it is gone, and ProbeError."""
+        """The size of each object of the backup by its key. Raises Failed when it was deleted, and ProbeError."""
         left = max(0.1, self._deadline - time.monotonic())
         probe = Registry.bundled().probe(self._target.kind)
         session = probe.open_session(self._target, min(_CONTACT_WITHIN_S, left))
-        assert isinstance(session, StoreSession)  # noqa: S101 - every store's is one
+        assert isinstance(session, StoreSession)  # noqa: S101 - every store has one
         self._store: Store = session.store
         try:
             if not self._is_folder:
@@ -45,14 +45,14 @@ class Fetching:
             inside = {entry.key: entry.size for page in pages for entry in page if entry.key != self._key}
         except ProbeError as error:
             raise _of_the_backup(error, self._key) from None
-        # The directory format has no folders in it. A name must be a name, and not a path.
+        # The directory format contains no folders, and its names must not be paths.
         sizes = {key: size for key, size in inside.items() if "/" not in key.removeprefix(self._key)}
         if not sizes:
             raise Failed(ABSENT, f"there is nothing in {self._key} any more")
         return {key: size for key, size in sizes.items() if key.removeprefix(self._key) not in {".", ".."}}
 
     def fetch(self, sizes: Mapping[str, int], to: Path, advance: Callable[[float], None]) -> None:
-        """Write it to a file, or to a folder where it is one. Raises Failed and ProbeError."""
+        """Write it to a file, or to a folder when it is a folder. Raises Failed and ProbeError."""
         if self._is_folder:
             to.mkdir(mode=0o700)
         fetched = 0
@@ -76,12 +76,12 @@ class Fetching:
             for piece in pieces:
                 written += file.write(piece)
                 yield len(piece)
-                if written > size:  # no more disk is used than was free
+                if written > size:  # only that much disk was free
                     return
 
 
 def require_disk_space(size: int, folder: Path, wanted: float | None, *, own_server: bool) -> None:
-    """Raise ProbeError where the disk has no room for the drill, before it begins."""
+    """Raise ProbeError when the disk has not enough free space for the drill, before it begins."""
     free = shutil.disk_usage(folder).free
     needed = wanted if wanted is not None else _estimated(size, own_server=own_server)
     if free < needed:
@@ -93,7 +93,7 @@ def require_disk_space(size: int, folder: Path, wanted: float | None, *, own_ser
 
 
 def _estimated(size: int, *, own_server: bool) -> float:
-    """The size of the backup, decompressed and restored; of another server's disk nothing is known."""
+    """The size of the backup, decompressed and restored; the disk of another server is unknown."""
     if not own_server:
         return size * (1 + _PLAIN_GROWS) + _SPARE
     restored = size * _PACKED_GROWS
@@ -101,7 +101,7 @@ def _estimated(size: int, *, own_server: bool) -> float:
 
 
 def unpack_archive(dump: Dump, advance: Callable[[float], None]) -> Dump:
-    """An archive of pg_dump that was packed as a whole, unpacked: pg_restore has to move in it. Else as it is."""
+    """The dump; an archive that is compressed as a whole is decompressed, since pg_restore needs random access."""
     if dump.packing is None or dump.format == PLAIN:
         return dump
     to, size = dump.path.with_name("unpacked"), 0

@@ -1,4 +1,4 @@
-"""The messages between the process that starts a drill and the one that runs it: a line of JSON each."""
+"""The messages between the process that starts a drill and the one that runs it: one line of JSON each."""
 
 import time
 from contextlib import suppress
@@ -19,14 +19,14 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     query: PerformDrill
     place: dict[str, Any]
-    """The DrillPlace, secrets and all."""
+    """The DrillPlace, with its secrets."""
     folder: str
     """The drill's own folder, which contains all files that it writes on this machine."""
     database: str
     """The name of its database on a scratch server."""
 
     def drill_place(self) -> DrillPlace:
-        """Where the drill is done."""
+        """The place of the drill."""
         stated = dict(self.place)
         store = _target(stated.pop("store"))
         scratch = stated.pop("scratch", None)
@@ -40,7 +40,7 @@ class Began(msgspec.Struct, frozen=True, kw_only=True, tag="began"):
     what: str
     """The phase in words: `fetching database/x.dump`."""
     total: float | None = None
-    """Its size in bytes, where known."""
+    """Its size in bytes, if known."""
 
 
 class Did(msgspec.Struct, frozen=True, kw_only=True, tag="did"):
@@ -50,19 +50,19 @@ class Did(msgspec.Struct, frozen=True, kw_only=True, tag="did"):
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True, tag="made"):
-    """The database on the scratch server is about to be made: from now on there may be one to drop."""
+    """The database on the scratch server is about to be created: from now on it may have to be dropped."""
 
     database: str
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
-    """The drill is over, and everything of it removed."""
+    """The drill is over, and everything that it made is removed."""
 
     drill: Drill
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
-    """The drill could not be done, and everything of it is removed."""
+    """The drill could not run, and everything that it made is removed."""
 
     problem: Problem
 
@@ -98,7 +98,7 @@ def _target(stated: dict[str, Any]) -> Any:
 
 
 def scratch_dsn(place: DrillPlace) -> str | None:
-    """The DSN of the scratch server, where there is one."""
+    """The DSN of the scratch server; None for the drill's own server."""
     return place.scratch.dsn.get_secret_value() if place.scratch is not None else None
 
 

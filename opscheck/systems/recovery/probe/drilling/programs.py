@@ -19,8 +19,8 @@ class Programs:
     """
     The programs of one installation, for the unprivileged user.
 
-    folder: the drill's own, which is their home. What a connection takes is in a file there, for a command line can be
-    read by everybody.
+    folder: the drill's own folder, which is their home. It contains the file with the connection's parameters, since
+    all users can read command lines.
     """
 
     installation: Installation
@@ -48,7 +48,7 @@ class Programs:
         return [str(self.installation.program(program)), *map(str, words)]
 
     def options(self, service: str = SERVICE) -> dict[str, Any]:
-        """What it runs with: no secret, and no setting of the user who runs opscheck, is in the environment."""
+        """The options of its process: the environment contains no secret, and no setting of the user of opscheck."""
         user = unprivileged_user()
         environment = {
             **{name: os.environ[name] for name in _KEPT if name in os.environ},
@@ -69,7 +69,7 @@ class Programs:
 
 
 def reachable_programs(found: Installation, folder: Path) -> Programs:
-    """The programs, copied where the unprivileged user cannot read them, as in root's home."""
+    """The programs, copied if the unprivileged user cannot read them, as in root's home."""
     if unprivileged_user() is None or reachable(found.folder):
         return Programs(found, folder)
     copied = copy_programs(found.folder.parent, folder / "programs")

@@ -1,8 +1,8 @@
 """
-Errors of psql and pg_restore while they restore: which of them end a drill, and which text is safe to report.
+Errors of psql and pg_restore during a restore: those that end a drill, and the text that is safe to report.
 
-A message of the server may quote a row. Only messages that are known to quote none are reported; of all others the
-kind of error.
+A message of the server may quote a row. Only messages that are known not to quote a row are reported; for others,
+only the kind of error.
 """
 
 import re
@@ -17,16 +17,16 @@ from opscheck.systems.recovery.probe.drilling.errors import Failed, unsupported
 # The server may use another language; the SQLSTATE marks errors in each of them.
 _PSQL = re.compile(r"^psql:.*?:\d+: (?P<word>[^\s:]+):  (?!0[012])(?P<sqlstate>[0-9A-Z]{5}): (?P<message>.*)$")
 _PSQL_ITSELF = re.compile(r"^psql:(?:.*?:\d+:)? (?:error|fatal): (.*)$")
-# Its workers write at the same time, so that the begin of one line may stand before another.
+# Its workers write at the same time, so the begin of one line may precede another.
 _PG_RESTORE = re.compile(r"^(?:pg_restore: ?)+error: (.*)$")
 _FROM_SERVER = re.compile(r'^(?P<before>.*?)(?P<word>[^\s:"]+):  (?P<message>.*)$')
 _IN_ENGLISH = frozenset({"ERROR", "FATAL", "PANIC"})
 _OF_TABLE = re.compile(r'COPY failed for table "[^"]*"')
-# The line after an error where the server refuses rows.
+# The line after an error about rejected rows.
 _OF_ROWS = re.compile(r"^(?:CONTEXT:  COPY |LINE \d+: ?INSERT |Command was: INSERT )")
 _NO_COMMANDS = ("backslash commands are restricted", "wrong key", "invalid command")
 
-# Objects that the server of a drill need not have: their absence is no fault of the backup.
+# Objects that the server of a drill need not have: the backup is not at fault without them.
 _MISSING = (
     (re.compile(r'^role "(.+?)" does not exist$'), "role {}"),
     (re.compile(r'^must be (?:able to SET ROLE|member of role) "(.+?)"$'), "role {}"),
@@ -41,7 +41,7 @@ _MISSING = (
     (re.compile(r"^must be superuser to create (?:a )?FOR ALL TABLES publication$"), "publications"),
     (re.compile(r"^permission denied for language (\w+)$"), "functions in {}"),
     (re.compile(r"^must be owner of schema public$"), "the comment on schema public"),
-    # A newer pg_dump or pg_restore begins with settings that an older server does not know.
+    # A newer pg_dump or pg_restore begins with settings that an older server does not have.
     (re.compile(r'^unrecognized configuration parameter "(.+?)"$'), "setting {}"),
 )
 _SAFE_MESSAGES = re.compile(
@@ -85,12 +85,12 @@ _MAKE_IT = "make on the scratch server what rows name: roles come from pg_dumpal
 
 @dataclass
 class RestoreErrors:
-    """The errors so far: objects that the scratch server lacks, and the first error that ends the drill."""
+    """The errors so far: objects that are missing on the scratch server, and the first error that ends the drill."""
 
     missing: dict[str, None] = field(default_factory=dict)
     ending: Exception | None = None
     _last_missing: str = ""
-    """The addition of the last error to `missing`; the next line may take it back."""
+    """The addition of the last error to `missing`; the next line may remove it."""
 
     def read_line(self, line: str) -> None:
         """Read one line of a program's standard error."""
@@ -137,7 +137,7 @@ class RestoreErrors:
 
 
 def _missing(message: str) -> str:
-    """The object that the scratch server lacks, by its message; empty for other messages."""
+    """The object that is missing on the scratch server, by its message; empty for other messages."""
     for pattern, words in _MISSING:
         if (found := pattern.match(message)) is not None:
             return words.format(*found.groups())
@@ -145,7 +145,7 @@ def _missing(message: str) -> str:
 
 
 def _rows_refused(where: str) -> ProbeError:
-    """The error for lost rows. The object that they name is data, and not reported."""
+    """The error for lost rows. The missing object's name is data, and not reported."""
     return unsupported(f"{where}rows name a role or a collation that {_ITS_LACK}", _MAKE_IT)
 
 

@@ -30,14 +30,14 @@ _RESTRICT = re.compile(rb"^\\restrict [0-9A-Za-z]+[ \t\r]*\n", re.MULTILINE)
 _UNRESTRICT = re.compile(rb"^\\unrestrict [0-9A-Za-z]+\s*\Z", re.MULTILINE)
 
 Advance = Callable[[float], None]
-"""Called with how many bytes were restored so far."""
+"""Called with the number of restored bytes."""
 
 
 def restore(dump: Dump, scratch: Scratch, advance: Advance) -> tuple[str, ...]:
     """
-    Restore a dump. Returns the objects that were left out because the scratch server lacks them.
+    Restore a dump. Returns the objects that were left out because they are missing on the scratch server.
 
-    Raises Failed where the dump is not as it should be, and ProbeError where it is the drill that cannot go on.
+    Raises Failed for a faulty dump, and ProbeError when the drill itself cannot continue.
     """
     if dump.major > scratch.major:
         text = (
@@ -58,7 +58,7 @@ def restore(dump: Dump, scratch: Scratch, advance: Advance) -> tuple[str, ...]:
 
 
 def _require_end(tar: Dump) -> None:
-    """Raise Failed where a tar is cut off: pg_restore takes what there is of it for all, and ends with 0."""
+    """Raise Failed for a truncated tar: pg_restore reads it without an error, and exits with 0."""
     walk = TarWalk()
     try:
         for piece in pieces(tar.path, None):
@@ -69,7 +69,7 @@ def _require_end(tar: Dump) -> None:
 
 
 def _run_pg_restore(dump: Dump, scratch: Scratch, errors: RestoreErrors) -> None:
-    # Parallel jobs need random access, which a tar does not give.
+    # Parallel jobs need random access, which a tar does not have.
     jobs = (f"--jobs={_JOBS}",) if dump.format in {CUSTOM, DIRECTORY} else ()
     words = (f"--dbname=service={SERVICE}", *_AS_ITS_OWNER, *jobs, dump.path)
     with _running(scratch, errors, "pg_restore", *words, stdin=subprocess.DEVNULL) as process:
@@ -86,7 +86,7 @@ def _feed_psql(dump: Dump, scratch: Scratch, errors: RestoreErrors, advance: Adv
     ):
         assert process.stdin is not None  # noqa: S101 - it is a pipe
         fed = 0
-        with suppress(BrokenPipeError):  # it has ended: its errors say why
+        with suppress(BrokenPipeError):  # it has exited; its errors contain the reason
             for piece in without_commands(unpacked):
                 process.stdin.write(piece)
                 fed += len(piece)
@@ -98,10 +98,10 @@ def _feed_psql(dump: Dump, scratch: Scratch, errors: RestoreErrors, advance: Adv
 
 def without_commands(unpacked: Iterator[bytes]) -> Iterator[bytes]:
     r"""
-    A plain dump, without those commands of psql that pg_dump itself writes.
+    A plain dump, without the psql commands that pg_dump itself writes.
 
-    All others are refused by psql: with `\restrict` it takes no command until it is told a word that nobody knows
-    (CVE-2025-8714). Raises Failed where the end of the dump is not there.
+    psql refuses all other commands: after `\restrict` it accepts none until a secret word follows (CVE-2025-8714).
+    Raises Failed for a truncated dump.
     """
     yield b"\\restrict %s\n" % secrets.token_hex(32).encode()
     kept = _of_one_database(_filled(unpacked, HEAD))
@@ -115,7 +115,7 @@ def without_commands(unpacked: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _filled(unpacked: Iterator[bytes], size: int) -> bytes:
-    """At least the first `size` bytes, or all there are."""
+    """At least the first `size` bytes, or all when there are fewer."""
     first = b""
     while len(first) < size and (piece := next(unpacked, b"")):
         first += piece
@@ -124,9 +124,9 @@ def _filled(unpacked: Iterator[bytes], size: int) -> bytes:
 
 def _of_one_database(head: bytes) -> bytes:
     r"""
-    The beginning of a dump without what makes its database and connects to it, as `pg_dump --create` writes it.
+    The beginning of a dump, without the statements of `pg_dump --create` that create and connect to its database.
 
-    Raises ProbeError where something of that is left: it would be done to a database that is not the drill's.
+    Raises ProbeError when a statement about a database is left: it would affect other databases than the drill's.
     """
     first = _FIRST_OBJECT.search(head)
     ahead = head[: first.start()] if first is not None else head
@@ -143,7 +143,7 @@ def _of_one_database(head: bytes) -> bytes:
 def _running(
     scratch: Scratch, errors: RestoreErrors, program: str, *words: str | Path, stdin: int
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a program that restores; the first error that matters ends it, and so does the end of the `with`."""
+    """Run a program that restores, until the first error that ends the drill or the end of the `with`."""
     process = scratch.programs.popen(program, *words, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def listen() -> None:
@@ -177,7 +177,7 @@ def _raise_error(errors: RestoreErrors, program: str, code: int) -> None:
 
 
 def _missing_software(failed: Failed, errors: RestoreErrors) -> Exception:
-    """The error to raise: where software is missing on the scratch server, the backup is not at fault."""
+    """The error to raise: when software is missing on the scratch server, the backup is not at fault."""
     wanted = [one for one in errors.missing if one.startswith(("extension ", "collation "))]
     if failed.trouble != REFUSED or not wanted:
         return failed

@@ -1,4 +1,4 @@
-"""One drill, phase by phase, each measured; its files and databases are removed however it ends."""
+"""One drill, with the duration of each phase; its files and databases are always removed."""
 
 import time
 import traceback
@@ -86,7 +86,7 @@ class _Drill:
         )
 
     def run(self, watchdog: Watchdog) -> Failed | Late | Ended | ProbeError | None:
-        """Run it, and remove everything that it made. Returns what ended it early."""
+        """Run it, and remove everything that it made. Returns the error that ended it early."""
         ending: Failed | Late | Ended | ProbeError | None = None
         made = ExitStack()
         try:
@@ -179,7 +179,7 @@ class _Drill:
 
     @contextmanager
     def _measured(self, phase: str, what: str, total: float | None = None) -> Iterator[None]:
-        """One phase: reported when it begins, and measured however it ends."""
+        """One phase: reported when it begins, and measured at every end."""
         if phase != CLEAN:
             self._phase = phase
         self._progress.send(Began(phase=phase, what=what, total=total))

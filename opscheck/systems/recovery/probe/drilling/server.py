@@ -1,4 +1,4 @@
-"""The place of a restore: a server of the drill's own, or a database of its own on a scratch server."""
+"""The place of a restore: the drill's own server, or its own database on a scratch server."""
 
 import secrets
 import time
@@ -21,11 +21,11 @@ from opscheck.systems.recovery.probe.drilling.programs import SERVICE, Programs,
 from opscheck.transport.processes import ServerFailed, ServerProcess, free_port, give, unprivileged_user
 
 _ADMIN, _RESTORER, _DATABASE = "opscheck_admin", "opscheck_restorer", "restored"
-_LONGEST_SOCKET = 100  # a socket's path may have 107 bytes, its lock's is longer
+_LONGEST_SOCKET = 100  # a socket's path may have 107 bytes, and that of its lock is longer
 _STARTS_WITHIN_S = 60.0
 _CONNECTS_WITHIN_S = 10.0
 _ADMIN_SERVICE = "admin"
-# It is gone after the drill: nothing of it needs to outlive a power failure.
+# The server is removed after the drill: it need not survive a power failure.
 _SETTINGS = {
     "autovacuum": "off",
     "checkpoint_timeout": "1d",
@@ -49,7 +49,7 @@ class Settings:
 
     encoding: str
     time_zone: str
-    """That of times that have none."""
+    """The zone of times without a zone."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Scratch:
     dsn: str
     """The DSN of the role that restores, which owns the database and has no other privileges."""
     admin_dsn: str
-    """The DSN of a role that may create extensions in it; the same where there is no other role."""
+    """The DSN of a role that may create extensions in it; the same without another role."""
     admin_service: str
     """The service name of that DSN."""
     version: str
@@ -73,7 +73,7 @@ class Scratch:
 
 
 def newest_with(*programs: str) -> Installation:
-    """The newest installation that has these programs. Raises ProbeError where there is none."""
+    """The newest installation with these programs. Raises ProbeError without one."""
     found = installations(*programs)
     if not found:
         raise unsupported(f"no PostgreSQL with {', '.join(programs)} is installed here", HOW_TO_GET)
@@ -82,7 +82,7 @@ def newest_with(*programs: str) -> Installation:
 
 @contextmanager
 def own_server(programs: Programs, settings: Settings) -> Iterator[Scratch]:
-    """A server in the drill's folder, for as long as the `with` takes. Raises ProbeError where it does not start."""
+    """A server in the drill's folder, until the `with` ends. Raises ProbeError when it does not start."""
     folder, where = programs.folder, _address(programs.folder)
     passwords = {role: secrets.token_urlsafe(24) for role in (_ADMIN, _RESTORER)}
 
@@ -126,7 +126,7 @@ def _initdb(programs: Programs, password: str) -> None:
 
 
 def _address(folder: Path) -> dict[str, Any]:
-    """The address of the server: a private socket, or loopback where the path of that is too long."""
+    """The address of the server: a private socket, or loopback when its path is too long."""
     if len(str(folder)) + len("/.s.PGSQL.5432") <= _LONGEST_SOCKET:
         return {"host": str(folder), "port": 5432}
     return {"host": "127.0.0.1", "port": free_port()}
@@ -153,7 +153,7 @@ def _accepts_connections(dsn: str) -> bool:
 
 
 def _make_database(admin: str, password: str, settings: Settings) -> None:
-    """A database, and its owner who is no superuser: a dump is data from outside, and runs as code."""
+    """A database, and its owner without superuser rights: a dump is untrusted data, and runs as code."""
     with connect(admin, time.monotonic() + _CONNECTS_WITHIN_S) as connection:
         role, database = sql.Identifier(_RESTORER), sql.Identifier(_DATABASE)
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN BYPASSRLS PASSWORD {}").format(role, sql.Literal(password)))
@@ -165,7 +165,7 @@ def _make_database(admin: str, password: str, settings: Settings) -> None:
 
 
 def _created(database: str, settings: Settings) -> sql.Composed:
-    """With no locale but C, any encoding is all right on any server."""
+    """The locale C allows any encoding on any server."""
     statement = "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'"
     return sql.SQL(statement).format(sql.Identifier(database), sql.Literal(settings.encoding))
 
@@ -179,7 +179,7 @@ def _set_time_zone(connection: Connection, database: str, time_zone: str) -> Non
 def scratch_database(
     programs: Programs, dsn: str, database: str, settings: Settings, on_created: Callable[[], None]
 ) -> Iterator[Scratch]:
-    """A database of the drill's own on a scratch server, for as long as the `with` takes. Raises ProbeError."""
+    """The drill's own database on a scratch server, until the `with` ends. Raises ProbeError."""
     connection = _connected(dsn)
     with connection:
         require_scratch(connection)
@@ -205,7 +205,7 @@ def scratch_database(
 
 
 def require_scratch(connection: Connection) -> None:
-    """Raise ProbeError unless this database is named scratch, and empty: otherwise it is the wrong server."""
+    """Raise ProbeError unless this database is named scratch and is empty: otherwise it is the wrong server."""
     name = connection.info.dbname
     if "scratch" not in name.lower():
         raise unsupported(
@@ -221,7 +221,7 @@ def require_scratch(connection: Connection) -> None:
 
 
 def has_relations(scratch: Scratch) -> bool:
-    """Whether it contains a table, a view or a sequence. Raises ProbeError."""
+    """True when it contains a table, a view or a sequence. Raises ProbeError."""
     with _connected(scratch.dsn) as connection:
         return _relation(connection) is not None
 

@@ -1,4 +1,4 @@
-"""The reasons to end a drill: its time is over, a signal came, or the process that started it is gone."""
+"""Ends a drill: at its timeout, by a signal, or when the process that started it has ended."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ _CLEANING_TAKES_AT_MOST_S = 20.0
 
 class Watchdog:
     """
-    Interrupts the drill with `Late` or `Ended`, whatever it waits for, until it is stopped for cleaning.
+    Interrupts the drill with `Late` or `Ended`, even in a blocking call, until it is stopped for cleaning.
 
     When cleaning takes too long, it removes everything that the drill made, and kills the drill.
     """
@@ -40,14 +40,14 @@ class Watchdog:
         self.stop()
 
     def stop(self) -> None:
-        """Interrupt the drill no more: it is cleaning."""
+        """Stop interrupting the drill, which is cleaning."""
         self._stopped = True
         signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _interrupts(self, how: type[BaseException]) -> Callable[[int, FrameType | None], None]:
         def interrupt(_number: int, _frame: FrameType | None) -> None:
             if not self._stopped:
-                self._stopped = True  # once: what follows is cleaning
+                self._stopped = True  # once: cleaning follows
                 timer = threading.Timer(_CLEANING_TAKES_AT_MOST_S, self._remove_all)
                 timer.daemon = True
                 timer.start()

@@ -1,1 +1,1 @@
-"""Asks S3 and stores that speak its protocol: one bucket, over its objects and its configuration."""
+"""The probe of S3 and S3-compatible stores: the objects and the configuration of one bucket."""

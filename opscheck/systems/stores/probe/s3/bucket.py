@@ -47,7 +47,7 @@ def _public_access(answer: Answer) -> bucket.PublicAccess:
 
 
 def policy_status(answer: Answer) -> bucket.PolicyStatus:
-    """Whether everybody is let in; of no answer, that there is no policy. Raises ProbeError."""
+    """The policy status; an empty answer means no policy. Raises ProbeError."""
     if not answer:
         return bucket.PolicyStatus()
     public = answer.get("PolicyStatus", {}).get("IsPublic")
@@ -91,7 +91,7 @@ def _day(moment: datetime) -> str:
 
 
 def replication(answer: Answer) -> bucket.Replication:
-    """The rules that copy all that begins with something."""
+    """The enabled rules that apply to all objects with a prefix."""
     rules = answer.get("ReplicationConfiguration", {}).get("Rules", [])
     return bucket.Replication(
         rules=tuple(
@@ -105,8 +105,8 @@ def replication(answer: Answer) -> bucket.Replication:
     )
 
 
-# By the query: the method of the client, the error code for "there is none" where a store has one, and the reader of
-# the answer, which is empty then.
+# By the query: the method of the client, the store's error code for a missing configuration, and the reader of the
+# answer, which is empty then.
 _PARTS: Mapping[str, tuple[str, str, Callable[[Answer], Any]]] = {
     "bucket.versioning": ("get_bucket_versioning", "", _versioning),
     "bucket.object_lock": ("get_object_lock_configuration", "ObjectLockConfigurationNotFoundError", _object_lock),
@@ -128,7 +128,7 @@ def read_uploads(store: S3Store, query: ListUploads, timeout_s: float) -> Upload
     """The answer to `query`. Raises ProbeError."""
     found: list[Upload] = []
     count = 0
-    # NoSuchUpload: some stores answer that where there is none.
+    # NoSuchUpload: some stores return it without unfinished uploads.
     name, markers, deadline = "list_multipart_uploads", ("KeyMarker", "UploadIdMarker"), deadline_in(timeout_s)
     for answer in store.listed(name, query.action, deadline, markers, {}, "NoSuchUpload", prefix=query.prefix):
         uploads = [

@@ -83,14 +83,14 @@ class Call:
     name: str
     """Its name in S3, such as ListObjectsV2."""
     action: str
-    """The action that IAM must allow."""
+    """The IAM action that must be allowed."""
     bucket: str
     what: str = ""
-    """The key or prefix that it is about."""
+    """The key or prefix."""
 
 
 def refusal(error: Exception, call: Call) -> ProbeError:
-    """The problem behind `error`. Raises `error` again where it is not known."""
+    """The problem behind `error`. Raises `error` again when it is unknown."""
     if isinstance(error, ProbeError):
         return error
     if isinstance(error, exceptions.ClientError):
@@ -131,7 +131,7 @@ def _refused(error: exceptions.ClientError, call: Call) -> ProbeError:
 
 
 def _reason(error: Exception) -> str:
-    """One line; what a credential helper has printed is not among it."""
+    """The first line: the others may be the output of a credential helper."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""Reaching a bucket for the first time."""
+"""The first contact with a bucket."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -51,7 +51,7 @@ def _store(target: S3Target) -> S3Store:
 
 
 def _moment(value: Any) -> datetime:
-    """What botocore's own parser reads, the usual form of it ten times as fast: a bucket may have 100,000 objects."""
+    """The time, parsed as botocore does, but ten times as fast in its usual form: a bucket may have 100,000 objects."""
     if isinstance(value, str) and value.endswith("Z"):
         with suppress(ValueError):
             return datetime.fromisoformat(value)
@@ -62,7 +62,7 @@ def _moment(value: Any) -> datetime:
 def _config(target: S3Target) -> Config:
     styles = {None: "auto", True: "path", False: "virtual"}
     return Config(
-        # Whatever AWS_MAX_ATTEMPTS says: a store that answers the second time only is worth a word.
+        # Not AWS_MAX_ATTEMPTS: a store that answers only the second request must be reported.
         retries={"total_max_attempts": 1, "mode": "standard"},
         s3={"addressing_style": styles[target.path_style]},
         request_checksum_calculation="when_required",

@@ -1,4 +1,4 @@
-"""A bucket as a store: its objects by page, and their bytes."""
+"""A bucket as a store: its objects in pages, and their bytes."""
 
 import re
 import threading
@@ -38,11 +38,11 @@ _VERSION_MARKERS = ("KeyMarker", "VersionIdMarker")
 
 
 class _Waiting(threading.local):
-    """What this thread waits for."""
+    """The call that this thread waits for."""
 
     deadline: float = 0.0
     sent: int = 0
-    """How many requests its call has made so far."""
+    """The number of requests of its call so far."""
 
 
 class S3Store:
@@ -58,11 +58,11 @@ class S3Store:
         client.meta.events.register("before-parse.s3", self._recognise)
 
     def require_access(self, deadline: float) -> None:
-        """Make sure that the bucket is there and the credentials are known. Raises ProbeError with `target_down`."""
+        """Check that the bucket exists and the credentials are valid. Raises ProbeError with `target_down`."""
         try:
             self.call("list_objects_v2", "s3:ListBucket", deadline, MaxKeys=1)
         except ProbeError as error:
-            # Who may list a prefix only is denied this, and welcome all the same.
+            # Credentials that may list only a prefix are denied this, but sufficient.
             if error.problem.kind is ProblemKind.DENIED and not error.problem.target_down:
                 return
             error.problem = msgspec.structs.replace(error.problem, target_down=True)
@@ -87,7 +87,7 @@ class S3Store:
         wanted = _one(key, version)
         if start or length is not None:
             wanted["Range"] = f"bytes={start}-" + (str(start + length - 1) if length is not None else "")
-        # What lies behind the end of the object is nothing, and no reason for an error.
+        # A range past the end of the object is empty, not an error.
         past_it = ("InvalidRange", "416")
         found = self.call("get_object", "s3:GetObject", deadline, *past_it, what=key, **wanted)
         if not found:
@@ -107,12 +107,12 @@ class S3Store:
         """
         Send one request about the bucket. Raises ProbeError.
 
-        absent: error codes of the store for something that does not exist; the answer is empty then.
+        absent: error codes of the store for a missing object; the answer is empty then.
         """
         self._waiting.deadline, self._waiting.sent = deadline, 0
         try:
             answer: dict[str, Any] = getattr(self._client, name)(Bucket=self.bucket, **words)
-        except Exception as error:  # botocore's errors have many roots; what is not known is raised again
+        except Exception as error:  # botocore's errors have many base classes; unknown ones are raised again
             code = code_of(error)  # empty for errors that are not the store's
             if code and code in absent:
                 return {}
@@ -127,22 +127,22 @@ class S3Store:
     def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         self._waiting.sent += 1
         if self._waiting.sent > _MOST_SENT:
-            # botocore looks for the region of a bucket that is elsewhere by asking the same store, and so on.
+            # botocore requests the region of a redirected bucket from the same store, which may redirect again.
             text = f"{self.address} is said to be in another region, again and again"
             raise ProbeError(ProblemKind.UNSUPPORTED, text, _REGION, target_down=True)
         return self._transport.send(request, self._waiting.deadline)
 
     def _recognise(self, operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:
         """
-        Raise ProbeError where a successful response has another root element than that of the request.
+        Raise ProbeError when the root element of a successful response is not that of the request.
 
-        botocore finds nothing in a page of HTML, nor in the list of objects that small stores send to every request:
-        the bucket would look empty.
+        botocore reads an HTML page, or the list of objects that small stores return for every request, as an empty
+        answer: the bucket would look empty.
         """
         root = _ROOTS.get(operation_model.name)
         if root is None or response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
             return
-        # Some stores, moto among them, name the root of an answer after the question.
+        # Some stores, such as moto, name the root element after the request.
         roots = rb"<(?:\w+:)?(?:%b|%bResponse)[\s/>]" % (root, operation_model.name.encode())
         if re.search(roots, response_dict["body"][:_HEAD]) is not None:
             return
@@ -164,7 +164,7 @@ class S3Store:
             found.sort(key=lambda pair: _newest_first(pair[0]))
             yield tuple(_stored(one, deleted=deleted) for one, deleted in found)
 
-    def listed(  # noqa: PLR0913 - what a listing is made of
+    def listed(  # noqa: PLR0913 - the parts of a listing
         self,
         name: str,
         action: str,
@@ -177,7 +177,7 @@ class S3Store:
         """
         Each page of a listing, from `place` on. Raises ProbeError.
 
-        markers: the parameters of the next page, which an answer gives. absent: as of `call`.
+        markers: the parameters of the next page, which an answer contains. absent: as in `call`.
         """
         seen: set[tuple[tuple[str, Any], ...]] = set()
         began = time.monotonic()
@@ -194,7 +194,7 @@ class S3Store:
             yield answer
             more = bool(answer.get(f"Next{markers[0]}"))
             place = {marker: answer.get(f"Next{marker}", "") for marker in markers} if more else {}
-            # Some stores leave IsTruncated out, and give a place for the next page all the same.
+            # Some stores omit IsTruncated, but return a token for the next page.
             if not answer.get("IsTruncated", more):
                 return
             mark = tuple(sorted(place.items()))

@@ -1,8 +1,8 @@
 """
-How requests that botocore has signed are sent: bounded in time and bytes, once.
+Sends the requests that botocore has signed: once, with limits of time and bytes.
 
-botocore's own timeouts are per read, and it retries up to five times. It lets a handler of `before-send` answer in its
-place, which is what its stand-ins for tests do too.
+botocore's own timeouts are per read, and it retries up to five times. A handler of `before-send` may send a request in
+its place.
 """
 
 import http.client
@@ -19,7 +19,7 @@ from opscheck.transport.proxies import environment_proxy
 from opscheck.transport.timed_http import innermost, send, start_clock, timed
 
 MOST_BYTES = 64 * 2**20
-"""Of one answer that is no object. A page of 1000 objects has 300 KB."""
+"""The largest response other than an object. A page of 1000 objects has 300 KB."""
 
 _CHUNK = 2**16
 _PIECE = 2**20
@@ -33,10 +33,10 @@ class Transport:
         self._ca_file = ca_file
         self._pools: dict[str | None, urllib3.PoolManager] = {}
         self.heard = 0.0
-        """When an answer last began, on the monotonic clock."""
+        """When the last response began, on the monotonic clock."""
 
     def send(self, request: AWSPreparedRequest, deadline: float) -> AWSResponse:
-        """The answer to a request, whose body is still to be read. Raises ProbeError."""
+        """The response to a request, before its body is read. Raises ProbeError."""
         address, began = host_and_port(request.url), time.monotonic()
         headers = {
             name: value.decode("latin-1") if isinstance(value, bytes) else value
@@ -69,7 +69,7 @@ class Transport:
 
 
 class Body:
-    """What botocore reads an answer from; every read ends at the deadline."""
+    """The body of a response for botocore; every read ends at the deadline."""
 
     def __init__(self, response: urllib3.BaseHTTPResponse, address: str, began: float, deadline: float) -> None:
         self._response = response
@@ -78,7 +78,7 @@ class Body:
         self._deadline = deadline
 
     def stream(self) -> Iterator[bytes]:
-        """All of an answer that is no object."""
+        """The whole body of a response other than an object."""
         left = MOST_BYTES
         while piece := self.read(_CHUNK):
             left -= len(piece)
@@ -89,7 +89,7 @@ class Body:
             yield piece
 
     def read(self, amount: int | None = None) -> bytes:
-        """The next bytes as they come, at most `amount`; none at the end."""
+        """The next bytes that arrive, at most `amount`; empty at the end."""
         start_clock(self._deadline)
         try:
             piece = self._response.read1(amount or _PIECE)
