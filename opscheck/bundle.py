@@ -1,4 +1,4 @@
-"""Where the bundled checks and policies are."""
+"""The folders of the bundled checks and policies."""
 
 from pathlib import Path
 from typing import Literal
@@ -8,17 +8,17 @@ _PACKAGE = Path(__file__).resolve().parent
 
 def bundled(name: Literal["checks", "policies"]) -> Path:
     """
-    The folder with the checks, or with the policies, that ship with opscheck.
+    The folder with the bundled checks or policies.
 
-    In a wheel it lies inside the package. In a checkout it lies beside the package, and a copy inside
-    (an editable install leaves one behind that nothing updates) is not used. Raises FileNotFoundError.
+    In a wheel it is inside the package. In a checkout it is next to the package, and a copy inside
+    (an editable install leaves an outdated one) is not used. Raises FileNotFoundError.
     """
     return _find(name, _PACKAGE)
 
 
 def _find(name: str, package: Path) -> Path:
     inside, beside = package / name, package.parent / name
-    # Beside an installed package lie strangers' packages, which may be called `checks` too.
+    # site-packages may contain another package named `checks`.
     in_checkout = (package.parent / "pyproject.toml").is_file()
     places = [beside, inside] if in_checkout else [inside]
     for place in places:

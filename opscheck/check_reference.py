@@ -58,13 +58,13 @@ class Example:
 
 @dataclass(frozen=True)
 class CheckPage:
-    """All that a person may want to know of a check before writing an expectation."""
+    """The reference of one check, for the author of an expectation."""
 
     name: str
     claim: str
     reason: str
     judgement: str
-    """How it judges, and which traps it knows: the docstring of its expectation."""
+    """Its rules and the traps that it handles: the docstring of its expectation."""
     fields: tuple[Field, ...]
     severities: str
     remedies: tuple[Remedy, ...]
@@ -225,7 +225,7 @@ def _severities(kind: type[Expectation]) -> str:
     limits = [name for name, field in kind.model_fields.items() if "Graded" in str(field.annotation)]
     graded = f"Each step of {' and '.join(f'`{name}`' for name in limits)} has its own. " if limits else ""
     needed = kind.needs_severity or not limits
-    return f"{graded}`severity` is {'required' if needed else 'needed for a limit without steps only'}."
+    return f"{graded}`severity` is {'required' if needed else 'only needed for a limit without steps'}."
 
 
 def _example(name: str, registry: Registry) -> Example | None:

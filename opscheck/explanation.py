@@ -142,7 +142,7 @@ def query_lines(expectation: Expectation, policy: Policy) -> Iterator[str]:
 
 
 def permission_lines(expectation: Expectation) -> list[str]:
-    """What its queries need, a line per permission."""
+    """The permissions of its queries, a line each."""
     needed = dict.fromkeys(permission for query in expectation.described() for permission in query.permissions())
     return [f"{one.text()}; risk: {one.risk}" if one.risk else one.text() for one in needed]
 
@@ -167,7 +167,7 @@ def _limit_lines(expectation: Expectation) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    """A field's value as a person would write it."""
+    """A field's value as in a policy."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, BaseModel) and type(value).__str__ is BaseModel.__str__:

@@ -38,7 +38,7 @@ class Described:
         return self.own.get(name) or check_named(name, self.registry)
 
     def claim(self, expectation: Expectation) -> str:
-        """What is expected, in one sentence."""
+        """The expectation in one sentence."""
         check = None if expectation.title else self.check(expectation.check)
         return expectation.title or (check.claim if check else "")
 
@@ -53,7 +53,7 @@ def read(path: Path, folders: Sequence[Path], below: Sequence[Path] = ()) -> Des
 
 @dataclass(frozen=True)
 class Validation:
-    """What is wrong with one policy file, and what there is in it."""
+    """The errors and the content of one policy file."""
 
     path: Path
     errors: tuple[Issue, ...] = ()
@@ -62,7 +62,7 @@ class Validation:
     notices: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """A line for each error; else one that says that there is none, and the notices."""
+        """A line for each error; without errors one line and the notices."""
         if self.errors:
             return "\n".join(map(str, self.errors))
         found = "a layer for other policies" if self.is_layer else counted(self.expectations, "expectation")
@@ -207,7 +207,7 @@ class Grants:
 
 def permissions(described: Described, only: str | None = None) -> str:
     """
-    What every target must allow, ready to apply, a commented section per target.
+    The privileges that every target must grant, ready to apply, a commented section per target.
 
     `only` names one target, whose section can then be piped to kubectl or psql. Raises UserError when there is none.
     """
@@ -229,7 +229,7 @@ def _grants(described: Described, only: str | None) -> list[Grants]:
         name for name, target in described.policy.targets.items() if not described.registry.is_inline(target.kind)
     ]
     if only is not None and only not in targets:
-        raise UserError(f"{described.policy.path}: no target is called {only}; there are {', '.join(sorted(targets))}")
+        raise UserError(f"{described.policy.path}: no target is named {only}; there are {', '.join(sorted(targets))}")
     needed: dict[str, list[Permission]] = {}
     for expectation in described.policy.expectations:
         for query in expectation.described() if expectation.skip is None else ():
@@ -241,7 +241,7 @@ def _grants(described: Described, only: str | None) -> list[Grants]:
 def _granted(described: Described, name: str, needed: list[Permission]) -> Grants:
     target = described.policy.targets[name]
     renderer = described.registry.permissions(target.kind)
-    # psql and pgbouncer.ini have comments of their own; what is not commented out is part of the first statement.
+    # psql and pgbouncer.ini have comments of their own; other text would be part of the first statement.
     comment: str = getattr(renderer, "COMMENT", "#")
     distinct = list(dict.fromkeys(needed))
     text = renderer.render(target, distinct).strip() if distinct and renderer is not None else ""

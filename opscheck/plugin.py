@@ -1,5 +1,5 @@
 """
-The pytest plugin's face: its options, and the switch that turns it on.
+The pytest plugin: its options, and its activation by a policy.
 
 pytest imports this module in every run of every project that shares the environment. So it imports nothing but
 pytest, and does nothing unless a policy is given; then `opscheck.running.hooks` takes over.
@@ -12,7 +12,7 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer the words of `opscheck run` as options of pytest."""
+    """Add the options of `opscheck run` to pytest."""
     group = parser.getgroup("opscheck", "opscheck: operational expectations as checks")
 
     def option(name: str, text: str, **form: Any) -> None:
@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     policy = _policy(config)
     if not policy:
         return
-    # Here and not above: pydantic and the policy reader cost a stranger's run nothing.
+    # Imported here: pydantic and the policy reader must not slow down other pytest runs.
     from opscheck.running.hooks import activate  # noqa: PLC0415
 
     activate(config, policy)
@@ -58,6 +58,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def _policy(config: pytest.Config) -> list[Path]:
     given: list[str] = config.getoption("opscheck_policy") or []
     if "" in given:
-        raise pytest.UsageError("--policy: expected a file; it is empty, as where a variable is not set")
+        raise pytest.UsageError("--policy: expected a file, got an empty text; is a shell variable unset?")
     configured = str(config.getini("opscheck_policy"))
     return list(map(Path, given)) or ([config.rootpath / configured] if configured else [])

@@ -54,7 +54,7 @@ def test_exit_codes_are_in_the_help(opscheck):
         (["nonsense"], "No such command"),
         (["explain", "conections", "-p", DAILY], "no expectation has the id conections; did you mean connections?"),
         (["explain", "redis.ping", "-p", DAILY], "it is a check: `opscheck checks redis.ping` describes it"),
-        (["permissions", DAILY, "--target", "moon"], "no target is called moon; there are api, backups, cache"),
+        (["permissions", DAILY, "--target", "moon"], "no target is named moon; there are api, backups, cache"),
         (["checks", "redis.pin"], "no check is named redis.pin; did you mean redis.ping?"),
         (["checks", "redis.ping", "--uses", "opscheck-gone"], "opscheck-gone"),
         (["report", "gone.json", "--junit", "junit.xml"], "gone.json: no such file"),

@@ -1,8 +1,8 @@
-"""A value from a target as harmless text: it cannot steer a terminal, hide, or change the order of what is read."""
+"""Text from a target, made harmless: it cannot control a terminal, hide, or change the reading order."""
 
 import re
 
-# Beside control and format characters (Cc, Cf): separators of lines that are no \n, lone surrogates, and the
+# Control and format characters (Cc, Cf), line separators other than \n, lone surrogates, and the
 # letters that are drawn as nothing. U+FE0F (emoji style) stays; it hides nothing.
 _HIDDEN = re.compile(
     "["
@@ -24,6 +24,6 @@ def _spelt(match: re.Match[str]) -> str:
     code = ord(character)
     if character in _SHORT:
         return _SHORT[character]
-    if code <= 0xFF:  # noqa: PLR2004 - what two hexadecimal digits hold
+    if code <= 0xFF:  # noqa: PLR2004 - the largest number of two hexadecimal digits
         return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - what four hold
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - of four

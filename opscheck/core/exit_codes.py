@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """How every command of opscheck ends; 0 to 4 mean to pytest what they mean here."""
+    """The exit codes of every command; 0 to 4 have pytest's meaning."""
 
     OPEN = 0
     """The gate is open."""

@@ -1,4 +1,4 @@
-"""What every expectation has, whatever it expects."""
+"""The base class of all expectations."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,14 +38,14 @@ Tag = Annotated[str, AfterValidator(_tag), Field(json_schema_extra={"pattern": _
 
 
 class Remediation(BaseModel):
-    """What fixes a violation: one sentence, and what to type."""
+    """The fix for a violation: one sentence and shell commands."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     summary: str = ""
-    """What to do, in one sentence."""
+    """The fix, in one sentence."""
     commands: tuple[str, ...] = ()
-    """Shell commands; `{{ name }}` stands for a fact of the finding, the expectation or its target, quoted."""
+    """Shell commands; `{{ name }}` is replaced by a fact of the finding, the expectation or its target, quoted."""
 
 
 class Expectation(BaseModel):
@@ -60,46 +60,46 @@ class Expectation(BaseModel):
     check_name: ClassVar[str] = ""
     """The name that policies give this kind."""
     remedies: ClassVar[tuple[Remedy, ...]] = ()
-    """All that its findings may suggest where the policy says nothing."""
+    """All remedies that its findings may suggest when the policy sets no `remediation`."""
     no_answer_remedies: ClassVar[tuple[Remedy, ...]] = ()
-    """Those of `remedies` that a missing answer brings, where that alone is a violation (`no_answer`)."""
+    """The remedies of a missing answer, when that alone is a violation (`no_answer`); a subset of `remedies`."""
     fact_names: ClassVar[Mapping[str, str]] = {}
     """The values of its findings that a remediation command may name, each with a word of explanation."""
     former_fact_names: ClassVar[Mapping[str, Former]] = {}
-    """Names that policies of earlier versions may use, each with what it stands for."""
+    """Fact names from earlier versions that policies may still use, each with its meaning."""
     needs_severity: ClassVar[bool] = False
-    """True when it also judges what has no grade, so that a policy must say how bad that is."""
+    """True when it also judges conditions without a threshold, so that the policy must set `severity`."""
     explains_others: ClassVar[bool] = False
     """
-    True when its findings may be the cause of what others find.
+    True when its findings may be the cause of other expectations' findings.
 
-    Its check is then also run once before any check is reported, with nothing but the three arguments of a check.
+    Its check then also runs once before any check is reported, with only the three arguments of a check.
     """
     changes_its_target: ClassVar[bool] = False
-    """True when its queries write somewhere. They are sent only where the command says `--drill` too."""
+    """True when its queries write somewhere. They are sent only with `--drill`."""
     any_limit_of: ClassVar[tuple[str, ...]] = ()
-    """Fields of which at least one must be there; an expectation without a limit could never fail."""
+    """Fields of which at least one must be set; an expectation without a limit could never fail."""
 
     id: Identifier
-    """The expectation's name; the same string in every report."""
+    """The name of the expectation in every report."""
     check: str
-    """Which check judges it, as `system.concern`."""
+    """The check that judges it, as `system.concern`."""
     title: str | None = None
-    """What is expected, in one sentence; the check's own claim by default."""
+    """The expectation in one sentence; default: the claim of the check."""
     severity: Severity | None = None
-    """How bad it is when something without a grade of its own is violated."""
+    """Severity of violations that no graded limit covers."""
     timeout: Timeout | None = None
-    """How long each of its questions may take."""
+    """Time limit of each of its queries."""
     tags: tuple[Tag, ...] = ()
     """Words to select it by; each is a pytest mark."""
     owner: str | None = None
-    """Who looks after it."""
+    """Person or team responsible for it."""
     runbook: str | None = None
-    """Where the long answer stands."""
+    """URL of the runbook."""
     remediation: Remediation | None = None
-    """What to do; the check's own advice by default."""
+    """The fix; default: the remedies of the check."""
     skip: Annotated[str, Field(min_length=1)] | None = None
-    """Why this does not apply here. It is then reported as skipped, with this reason."""
+    """Reason why it does not apply here. The verdict is then `skipped`, with this reason."""
 
     def __init_subclass__(cls, check: str = "", **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -108,30 +108,30 @@ class Expectation(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, check: str = "", **options: Any) -> None:
-        """Pydantic hands the class keywords over a second time; there is nothing left to do."""
+        """Accepts the class keywords, which pydantic passes a second time."""
 
     def queries(self) -> Iterable[Query[Any]]:
-        """The queries whose answers it is judged by; they are sent together, before any check runs."""
+        """The queries whose answers decide its verdict; they are sent together, before any check runs."""
         return ()
 
     def follow_up_queries(self, answer: Callable[[Query[Any]], Any]) -> Iterable[Query[Any]]:  # noqa: ARG002 - subclasses read it
         """
-        More such queries, which depend on the answers to the first ones: one for each database there is.
+        Queries that depend on the answers to the first ones, such as one per database.
 
-        `answer` gives them, and raises CouldNotObserve; then there is no more to query.
+        `answer` returns those answers, and raises CouldNotObserve when one is missing.
         """
         return ()
 
     def described(self) -> Iterable[Query[Any]]:
-        """Its queries as people are shown them before any was sent."""
+        """All its queries before the first answer, for display."""
         return dict.fromkeys((*self.queries(), *self.evidence_queries()))
 
     @property
     def extra_time_s(self) -> float:
-        """How much longer than usual a run may take because its queries have time limits of their own."""
+        """Extra time in seconds that a run may take, for queries with a time limit of their own."""
         return 0.0
 
-    def finding(  # noqa: PLR0913 - what a finding is made of, by name
+    def finding(  # noqa: PLR0913 - the parts of a finding, by name
         self,
         *,
         subject: str,
@@ -146,9 +146,9 @@ class Expectation(BaseModel):
         because: Iterable[str] = (),
     ) -> Finding:
         """
-        A violation. Its severity is the expectation's own where the finding has no grade.
+        A violation. Without `severity` it has the expectation's own.
 
-        `remedies` are what fits it, and `facts` the values that their commands name. Both must be declared: another
+        `remedies` fit it, and `facts` are the values that their commands name. Both must be declared: an undeclared
         one is a LookupError. `about` says which object it is about, and `because` which objects would explain it:
         where another expectation of the run has a finding about one of them, this finding is reported there.
         """
@@ -174,24 +174,24 @@ class Expectation(BaseModel):
         )
 
     def evidence_queries(self) -> Iterable[Query[Any]]:
-        """Further queries for the report and as evidence; no verdict stands on their answers."""
+        """Queries for the report and as evidence; no verdict depends on their answers."""
         return ()
 
     def does_not_apply(self, problem: Problem) -> bool:  # noqa: ARG002 - subclasses read it
-        """True when a missing answer means that the expectation does not apply here, by a word of the policy."""
+        """True when the policy says that a missing answer means that the expectation does not apply."""
         return False
 
     def no_answer(self, problem: Problem) -> Severity | None:  # noqa: ARG002 - subclasses read it
         """
-        How bad it is that a query has no answer, when that alone proves the expectation violated.
+        Severity of a missing answer, for expectations whose claim is that the target answers.
 
-        None, the default, means that nothing could be observed: the verdict is `unknown`.
+        None, the default: the verdict is `unknown`.
         """
         return None
 
     @property
     def system(self) -> Target | None:
-        """Its target, else the first that another of its fields names; None when it has none."""
+        """Its target, or the first target that another field names; None without one."""
         target: Target | None = getattr(self, "target", None)
         return target or next(iter(self.systems), None)
 
@@ -203,12 +203,12 @@ class Expectation(BaseModel):
 
     @property
     def ungraded_severity(self) -> Severity:
-        """How bad a violation is that no limit grades: `severity`, else its limits' worst."""
+        """Severity of a violation that no limit grades: `severity`, or else the worst of its limits."""
         return self.severity or worst(self._graded_severities()) or Severity.P3
 
     @property
     def worst_severity(self) -> Severity:
-        """How bad a violation can be at worst, and so what could not be observed: by `severity` or by a limit."""
+        """The worst severity that a violation can have, and so that of `unknown`: by `severity` or by a limit."""
         return min([*self._graded_severities(), self.ungraded_severity])
 
     def _graded_severities(self) -> list[Severity]:
@@ -236,12 +236,12 @@ class Expectation(BaseModel):
         if self.severity is None and plain:
             raise PydanticCustomError(
                 "severity_missing",
-                "`severity` beside the plain limit `{field}`, or a grade for it, such as {P2: {value}}",
+                "`severity` for the plain limit `{field}`, or a limit by severity, such as {P2: {value}}",
                 {"field": plain[0], "value": str(limits[plain[0]])},
             )
         if self.severity is None and (self.needs_severity or not limits):
-            raise PydanticCustomError("severity_missing", "`severity`: how bad a violation is, P0 to P3")
+            raise PydanticCustomError("severity_missing", "`severity` of a violation, P0 to P3")
         for name in plain:
-            # The model is frozen; here it is still being made.
+            # The model is frozen, but still under construction here.
             self.__dict__[name] = limits[name].with_severity(self.severity or Severity.P3)
         return self

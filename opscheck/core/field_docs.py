@@ -1,4 +1,4 @@
-"""The texts below the fields of a model, read from its source when a schema or a page needs them."""
+"""Field docstrings of a model, read from its source when a schema or a page needs them."""
 
 import ast
 import sys

@@ -32,18 +32,16 @@ def only(holds: Callable[[Any], object], kind: str, text: str) -> AfterValidator
 _BELOW_ALL = only(
     lambda limit: max(values(limit)) < _ALL,
     "limit_unreachable",
-    "a percentage below 100%: nothing can be used more than that",
+    "a percentage below 100%: usage cannot exceed it",
 )
-_ABOVE_NONE = only(
-    lambda limit: min(values(limit)) > 0, "limit_unreachable", "more than 0: nothing can have less than that left"
-)
+_ABOVE_NONE = only(lambda limit: min(values(limit)) > 0, "limit_unreachable", "more than 0: no value can be lower")
 
 ShareUsed = Annotated[Graded[Percentage], _BELOW_ALL]
-"""How much of something finite may be used."""
+"""Maximum used share of a finite resource."""
 CountLeft = Annotated[GradedMinimum[Count], _ABOVE_NONE]
-"""How many must be left."""
+"""Minimum number left."""
 BytesLeft = Annotated[GradedMinimum[ByteSize], _ABOVE_NONE]
-"""How many bytes must be left."""
+"""Minimum number of bytes left."""
 
 
 def _time_zone(value: str) -> str:

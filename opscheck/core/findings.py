@@ -1,4 +1,4 @@
-"""What a check records while it judges: measurements and findings."""
+"""Measurements and findings of a check."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
@@ -19,14 +19,14 @@ class Observe:
     """Answers a query. It raises `CouldNotObserve`, which a check lets through, when there is no answer."""
 
     now: datetime
-    """The time that everything is judged at; that of the snapshot, when one is judged."""
+    """The time that checks use as now; for a snapshot, its time."""
 
     def observation(self, query: Query[Any]) -> Observation:
-        """All that is known of an answer: when it was taken, why nothing earlier is known."""
+        """The answer or problem of a query, with its time and its earlier answers."""
         raise NotImplementedError  # pragma: no cover
 
     def __call__(self, query: Query[A]) -> A:
-        """The answer to `query`, which is fetched now if it was not gathered."""
+        """The answer to `query`, which is sent now if it was not gathered."""
         observation = self.observation(query)
         if observation.problem is not None:
             raise CouldNotObserve(query, observation.problem)
@@ -34,18 +34,18 @@ class Observe:
         return answer
 
     def evidence(self, query: Query[A]) -> A | Problem:
-        """The answer, or why there is none, for what is evidence only: no verdict may stand on it."""
+        """The answer or its problem, for evidence: no verdict may depend on it."""
         observation = self.observation(query)
         answer: A | Problem = observation.problem or observation.answer
         return answer
 
     def earlier(self, query: Query[A]) -> tuple[Sample[A], ...]:
-        """What earlier runs were answered, oldest first; no verdict may stand on that alone."""
+        """The answers of earlier runs, oldest first; no verdict may depend on them alone."""
         return self.observation(query).earlier
 
 
 class FindingParts(TypedDict, total=False):
-    """What `Expectation.finding` takes besides what was observed and what was expected."""
+    """The arguments of `Expectation.finding` other than `observed` and `expected`."""
 
     subject: str
     severity: Severity | None
@@ -58,21 +58,21 @@ class FindingParts(TypedDict, total=False):
 
 
 class Findings:
-    """Collects what a check measures and what it finds wrong with one expectation."""
+    """Collects the measurements and violations of one expectation."""
 
     def __init__(self, expectation: Expectation) -> None:
         self._expectation = expectation
         self.common: FindingParts = {"subject": "", "facts": {}}
-        """What each finding has that says nothing else."""
+        """Default values of each finding."""
         self.violations: list[Finding] = []
         self.measurements: list[Measurement] = []
 
     def on(self, subject: str, *, about: str = "", **facts: Fact) -> Self:
         """
-        The same collection, for what is recorded of one subject.
+        The same collection, for records about one subject.
 
-        `subject`, `about` and `facts` are then those of each measurement and finding that gives no others; facts that
-        a finding gives itself come beside these.
+        `subject`, `about` and `facts` are then the defaults of each measurement and finding; facts that a finding
+        sets itself are added to these.
         """
         narrowed = copy(self)
         narrowed.common = {"subject": subject, "about": about, "facts": {**self.common["facts"], **facts}}
@@ -88,7 +88,7 @@ class Findings:
         limit: float | None = None,
         margin: float | None = None,
     ) -> None:
-        """Record a number, whatever the verdict. `unit` is `s`, `%`, `B` or a word."""
+        """Record a number, for every verdict. `unit` is `s`, `%`, `B` or a word."""
         self.measurements.append(
             Measurement(
                 name=name,
@@ -111,9 +111,9 @@ class Findings:
         **parts: Unpack[FindingParts],
     ) -> Severity | None:
         """
-        Hold `observed` to `limit`: always a measurement, and a finding at the severity of the worst limit it breaks.
+        Compare `observed` with `limit`: always a measurement; a finding at the severity of the worst violated limit.
 
-        `detail` says in brackets what the number is made of ("91 of 97"). Returns that severity, None within the limit.
+        `detail` follows the number in brackets ("91 of 97"). Returns that severity, None within the limit.
         """
         subject = parts.get("subject", "")
         if limit is None:
@@ -133,7 +133,7 @@ class Findings:
         return severity
 
     def finding(self, *, observed: str, expected: str, **parts: Unpack[FindingParts]) -> Finding:
-        """A violation that `Expectation.finding` makes of these values; it is not recorded. Raises LookupError."""
+        """A violation made by `Expectation.finding`; it is not recorded. Raises LookupError."""
         facts = {**self.common["facts"], **parts.get("facts", {})}
         whole: FindingParts = {**self.common, **parts, "facts": facts}
         return self._expectation.finding(observed=observed, expected=expected, **whole)
@@ -147,13 +147,13 @@ class Findings:
         self.violations.append(finding)
 
     def report_all(self, findings: Iterable[Finding]) -> None:
-        """Record each as it is found: those before a CouldNotObserve still count."""
+        """Record each when it is found: those before a CouldNotObserve still count."""
         for finding in findings:
             self.report(finding)
 
 
 def judge_all(*parts: Callable[[], None]) -> None:
-    """Run each part of a judgement, also when another lacks an answer. Raises the first CouldNotObserve at the end."""
+    """Run each part of a judgement, also when another has no answer. Raises the first CouldNotObserve at the end."""
     missing: CouldNotObserve | None = None
     for part in parts:
         try:

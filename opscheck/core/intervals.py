@@ -1,4 +1,4 @@
-"""What has been counted between two runs, and what was there a day or a week ago."""
+"""Rates of counters between two runs, and growth over a day or a week."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,30 +14,30 @@ from opscheck.core.units import Duration, Timeout, format_duration
 
 class OverInterval(Expectation):
     """
-    Judged by what has been counted between two runs; inherit it, also beside another base.
+    Base of expectations about counters: judged by the increase between two runs.
 
-    Its query is one that is remembered, and `interval` below finds the earlier sample.
+    Its query has `remembered=True`, and the function `interval` finds the earlier sample.
     """
 
     interval: Timeout = Duration(60)
     """
-    Over how long counters are compared at least: with the newest sample that is so old or older.
+    Minimum time over which counters are compared: with the newest sample of at least that age.
 
-    Samples are kept from run to run in the file that `--state` names.
+    Samples are kept between runs in the state file, `--state FILE`.
     """
     first_sample: Literal["unknown", "lifetime"] = "unknown"
     """
-    What is said while there is no earlier sample to compare with: `unknown`, or a judgement over the counters' whole
-    `lifetime`, which hides what is wrong now behind what was well for months.
+    Verdict without an earlier sample: `unknown`, or judged over the whole `lifetime` of the counters, which hides
+    new problems behind months without one.
     """
 
 
 class Counted(Protocol):
-    """An answer with counters. It may also know `counting_since`, the time at which they were nothing."""
+    """An answer with counters. It may also have `counting_since`, the time of their last reset."""
 
     @property
     def epoch(self) -> str:
-        """Since when, or where, its counters count; they compare with those of the same epoch alone."""
+        """Identifies the reset and the server of its counters; only counters of the same epoch are compared."""
         ...
 
 
@@ -51,9 +51,9 @@ class Interval(Generic[C]):
 
     now: C
     earlier: C | None
-    """None where the policy chose to judge the lifetime: what is counted now is all that has been counted."""
+    """None when the policy judges the lifetime: the counters now are the whole count."""
     seconds: float | None
-    """How long lies between them; None for a lifetime whose beginning the answer does not know."""
+    """Time between them in seconds; None for a lifetime with an unknown start."""
 
     @property
     def text(self) -> str:
@@ -66,10 +66,10 @@ class Interval(Generic[C]):
 
 def interval(expectation: OverInterval, query: Query[C], observe: Observe) -> Interval[C]:
     """
-    What `query` was answered now, and the newest earlier answer that its counters can be compared with.
+    The current answer to `query`, and the newest earlier answer with comparable counters.
 
     That is one at least `expectation.interval` old whose counters have not been reset since. Raises CouldNotObserve
-    when there is none, unless the policy chose to judge the lifetime.
+    without one, unless the policy judges the lifetime.
     """
     _must_be_remembered(query)
     now = observe(query)
@@ -88,10 +88,10 @@ def interval(expectation: OverInterval, query: Query[C], observe: Observe) -> In
 
 def sample_aged(observe: Observe, query: Query[C], age: float, *, any_epoch: bool = False) -> Sample[C] | None:
     """
-    The earlier sample whose age is nearest to `age`, in seconds, for growth over a day or a week.
+    The earlier sample whose age is closest to `age`, in seconds, for growth over a day or a week.
 
-    None when there is none between half as old and twice as old: growth over an hour says nothing of a week.
-    `any_epoch` is for what a reset of counters does not change, such as a size.
+    None without a sample between half and twice that age: growth over an hour does not predict a week.
+    `any_epoch` is for values that a reset of counters does not change, such as a size.
     """
     _must_be_remembered(query)
     observation = observe.observation(query)
@@ -103,39 +103,39 @@ def sample_aged(observe: Observe, query: Query[C], age: float, *, any_epoch: boo
 
 
 def no_sample_aged(observe: Observe, query: Query[Any], age: float) -> CouldNotObserve:
-    """What to raise where a check cannot be judged without the sample that `sample_aged` did not find."""
+    """The exception to raise when a check needs the sample that `sample_aged` did not find."""
     observation = observe.observation(query)
-    asked = f"{format_duration(age)} is compared with"
+    needed = f"{format_duration(age)} is needed"
     if observation.forgotten:
         return _first_sample(query, observation.forgotten)
     if not observation.earlier:
-        return _first_sample(query, f"nothing earlier is known; a sample of about {asked}")
+        return _first_sample(query, f"no earlier sample; one of about {needed}")
     ages = " and ".join(
         dict.fromkeys(format_duration(_age(observation.earlier[place], observation)) for place in (-1, 0))
     )
-    return _first_sample(query, f"its earlier samples are {ages} old, and one of about {asked}")
+    return _first_sample(query, f"earlier samples are {ages} old; one of about {needed}")
 
 
 def _must_be_remembered(query: Query[Any]) -> None:
-    if not query.remembered:  # or its first sample would be the first forever
-        raise TypeError(f"{type(query).__name__} is not remembered; say so where it is defined: remembered=True")
+    if not query.remembered:  # without it every sample would be the first
+        raise TypeError(f"{type(query).__name__} is not remembered; define it with remembered=True")
 
 
 def _why_not(now: Counted, observation: Observation, same: Sequence[Sample[Any]], least_s: float) -> str:
-    least = f"compared over {format_duration(least_s)} at least"
+    least = f"counters need an interval of {format_duration(least_s)}"
     if observation.forgotten:
         return observation.forgotten
     if not observation.earlier:
-        return f"nothing earlier is known; counters are {least}"
+        return f"no earlier sample; {least}"
     reset = _reset(now, observation, same)
     if not same:
-        return f"its counters were reset {reset}, and are {least}"
-    oldest = f"its oldest sample {'since then ' if reset else ''}is {format_duration(_age(same[0], observation))} old"
-    return f"{f'its counters were reset {reset}; ' if reset else ''}{oldest}, and counters are {least}"
+        return f"counters were reset {reset}; {least}"
+    oldest = f"the oldest sample {'since then ' if reset else ''}is {format_duration(_age(same[0], observation))} old"
+    return f"{f'counters were reset {reset}; ' if reset else ''}{oldest}; {least}"
 
 
 def _reset(now: Counted, observation: Observation, same: Sequence[Sample[Any]]) -> str:
-    """When the counters were reset, as exactly as is known; empty when they were not."""
+    """Time of the counters' reset, as exactly as known; empty without a reset."""
     others = [sample for sample in observation.earlier if sample not in same]
     if not others:
         return ""

@@ -1,4 +1,4 @@
-"""JMESPath in policies: one field that names a place in a JSON document, checked when the policy is loaded."""
+"""JMESPath in policies: one field that selects a value of a JSON document, checked when the policy is loaded."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -28,7 +28,7 @@ def _json_path(expression: str) -> str:
     if parsed["type"] == "comparator":
         raise PydanticCustomError(
             "json_path_compares",
-            "a path to a value; the comparison stands beside it, such as {path: status, equals: ok}",
+            "a path to a value; the comparison is a key of its own, such as {path: status, equals: ok}",
         )
     if (name := _quoted_after_comparator(expression)) is not None:
         raise PydanticCustomError(

@@ -1,4 +1,4 @@
-"""What looks like a secret in text that others wrote: logs, messages of containers, output of programs."""
+"""Masking of likely secrets in text from outside: logs, container messages, program output."""
 
 import re
 
@@ -42,7 +42,7 @@ _PATTERNS = (
         rf"\1\2{HIDDEN}",
         re.IGNORECASE,
     ),
-    # A secret without a name: long, with capitals, small letters and digits.
+    # A secret without a name: long, with upper case, lower case and digits.
     _pattern(r"(?<![\w+=-])(?=[\w+=-]*[0-9])(?=[\w+=-]*[A-Z])(?=[\w+=-]*[a-z])[\w+=-]{32,}"),
 )
 
@@ -51,7 +51,7 @@ def mask_secrets(text: str) -> str:
     """
     `text` with everything that looks like a credential replaced by `***`.
 
-    A guess, and on the safe side: it rather hides a harmless word behind `token=` than show a secret. Known
+    A guess on the safe side: it hides a harmless word after `token=` rather than show a secret. Known
     secrets are also hidden by `opscheck.core.redaction`.
     """
     for pattern, shown in _PATTERNS:

@@ -1,4 +1,4 @@
-"""What came back: the answer to a query, or the reason why there is none."""
+"""Observations: the answer to a query, or the problem that prevented it."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,38 +11,38 @@ from opscheck.core.units import Duration, Graded
 A = TypeVar("A")
 
 
-NO_STATE_FILE = "no state file is kept; run with --state FILE, twice"
-"""Why nothing earlier is known where the command names no file to keep it in."""
+NO_STATE_FILE = "no state file; run twice with --state FILE"
+"""Problem text of a run without a state file."""
 
 
 class ProblemKind(StrEnum):
-    """Why there is no answer."""
+    """Reasons for a missing answer."""
 
     UNREACHABLE = "unreachable"
-    """Nothing is there: refused, no such name, no route, a TLS handshake that failed, a closed connection."""
+    """Connection refused or closed, name not found, no route, or failed TLS handshake."""
     LATE = "late"
     """No answer before the deadline."""
     DENIED = "denied"
-    """It answered that this identity may not ask, or is not known."""
+    """Authentication failed, or the identity lacks a privilege."""
     UNSUPPORTED = "unsupported"
-    """It cannot answer this: a version that is too old, a setting that stands in the way."""
+    """Not supported there: an older version, or a setting that disables it."""
     ABSENT = "absent"
-    """It does not serve what was asked for: an API that is not installed there."""
+    """The requested resource does not exist there, such as an API that is not installed."""
     UNREADABLE = "unreadable"
-    """It answered something else than an answer: HTML, half a JSON document, an error of its own."""
+    """An invalid answer: HTML, a truncated JSON document, an internal error."""
     UNSUPPLIED = "unsupplied"
-    """The query was not sent: the snapshot does not hold it, or the run ended before."""
+    """The query was not sent: the snapshot does not contain it, or the run ended first."""
     FIRST_SAMPLE = "first_sample"
-    """It was answered, but there is no earlier answer to compare with."""
+    """The query was answered, but without an earlier answer to compare with."""
     BROKEN = "broken"
     """opscheck itself failed; the text says where."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """
-    Why a query has no answer, and what a person can do about it.
+    The reason for a missing answer, and advice for a person.
 
-    `target_down` is true when it concerns the whole target and not this one query.
+    `target_down` is true when the whole target is affected, and not only this query.
     """
 
     kind: ProblemKind
@@ -68,19 +68,19 @@ class Sample(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """The timestamped answer to one query, or the problem that stands in its place; never both."""
+    """The timestamped answer to one query, or its problem; never both."""
 
     taken_at: Annotated[datetime, msgspec.Meta(tz=True)]
     duration_s: float
     answer: Any = None
     problem: Problem | None = None
     earlier: tuple[Sample[Any], ...] = ()
-    """What earlier runs were answered, oldest first; of queries that are remembered, where a state file is kept."""
+    """The answers of earlier runs, oldest first; only for remembered queries and with a state file."""
     forgotten: str = ""
-    """Why earlier answers could not be looked up; empty where they were, also when there are none."""
+    """Reason why earlier answers could not be read; empty when they could, even if none exist."""
 
 
-class CouldNotObserve(Exception):  # noqa: N818 - it is no error of the check that meets it
+class CouldNotObserve(Exception):  # noqa: N818 - not an error of the check that receives it
     """Raised by `observe` when a query has no answer; the plugin turns it into `unknown` (or `violated`)."""
 
     def __init__(self, query: Any, problem: Problem) -> None:
@@ -91,10 +91,10 @@ class CouldNotObserve(Exception):  # noqa: N818 - it is no error of the check th
 
 def refutes_answering(problem: Problem, latency: Graded[Duration] | None) -> bool:
     """
-    True when `problem` alone shows that the target does not answer in time.
+    True when `problem` alone proves that the target does not answer in time.
 
-    No connection shows it, and so does something that speaks another protocol. Silence does only once it has lasted
-    longer than a latency limit; until then the state is unknown.
+    A failed connection proves it, and so does another protocol. A timeout does only when it is longer than a latency
+    limit; until then the state is unknown.
     """
     if problem.kind in {ProblemKind.UNREACHABLE, ProblemKind.UNREADABLE}:
         return True

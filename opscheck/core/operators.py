@@ -32,7 +32,7 @@ class OneOperator(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     places: ClassVar[frozenset[str]] = frozenset()
-    """Fields that say what is compared, and not how."""
+    """Fields that select the compared value."""
 
     @property
     def operator(self) -> str:
@@ -42,7 +42,7 @@ class OneOperator(BaseModel):
 
     @property
     def operand(self) -> Any:
-        """What the policy says beside the operator."""
+        """The value of the operator in the policy."""
         return getattr(self, self.operator)
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class OneOperator(BaseModel):
         if self.operand is None:
             raise PydanticCustomError(
                 "operator_empty",
-                "a value beside `{operator}`; for null write `exists: false`",
+                "a value for `{operator}`; for null write `exists: false`",
                 {"operator": next(iter(given))},
             )
         return self

@@ -1,4 +1,4 @@
-"""Progress of long work, for the line that a terminal shows meanwhile."""
+"""Progress of long work, for the progress line of a terminal."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -27,9 +27,9 @@ _changing = threading.Lock()
 @contextmanager
 def working(what: str, total: float | None = None) -> Iterator[Callable[[float], None]]:
     """
-    Say that this work goes on, until the `with` ends; call what it gives with how many bytes are done so far.
+    Show this work as running until the `with` ends; call the yielded function with the bytes done so far.
 
-    what: such as `reading database/backup.dump`. total: of how many bytes, where that is known.
+    what: such as `reading database/backup.dump`. total: in bytes, if known.
     """
     work = _Work(what, total)
     with _changing:
@@ -46,6 +46,6 @@ def working(what: str, total: float | None = None) -> Iterator[Callable[[float],
 
 
 def going_on() -> str:
-    """The work that goes on now, in one line; empty where there is none."""
+    """The running work in one line; empty when nothing runs."""
     with _changing:
         return ", ".join(str(work) for work in _going)

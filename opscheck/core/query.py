@@ -1,4 +1,4 @@
-"""What a query is: frozen, hashable, serialisable, and typed by its answer."""
+"""Queries: frozen, hashable, serialisable, and typed by their answer."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -9,26 +9,26 @@ import msgspec
 A = TypeVar("A")
 
 Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A time in an answer. It has a zone: one without could not be compared with any other."""
+"""A time in an answer, with its time zone; without one it could not be compared."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which system answers, and whom it takes this client for; the reports say it of each target."""
+    """The system that answers and the identity of this client there; reported for each target."""
 
     place: str
-    """Where it is: server, and the name that its configuration has for it."""
+    """The server, and the name that its configuration has for it."""
     user: str = ""
-    """The user, as the system calls it; empty where it does not say."""
+    """The user name in that system; empty if unknown."""
     groups: tuple[str, ...] = ()
     authenticated_by: str = ""
-    """How, in words; never the credential."""
+    """The authentication method; never the credential."""
     warning: str = ""
-    """What is wrong with this client's own access, such as that it may do far more than read."""
+    """A problem of this client's own access, such as more privileges than read."""
 
 
 @dataclass(frozen=True)
 class Permission:
-    """Something that a query must be allowed to do. Each system has its own subclass."""
+    """A privilege that a query needs. Each system has its own subclass."""
 
     def text(self) -> str:
         """The permission in one line, for `opscheck explain`."""
@@ -37,7 +37,7 @@ class Permission:
 
     @property
     def risk(self) -> str:
-        """What it also allows, where that is dangerous; empty where it is not."""
+        """Dangerous operations that it also allows; empty without any."""
         return ""
 
 
@@ -57,18 +57,18 @@ class Query(Generic[A]):
     answer: ClassVar[Any] = None
     remembered: ClassVar[bool] = False
     """
-    True when its answers are kept from run to run, where the command names a state file.
+    True when its answers are kept between runs, in the state file.
 
-    A check then compares with earlier ones (`observe.earlier`): a counter says nothing without an interval. Such an
-    answer says in `epoch`, a text, since when or where its counters count: another epoch is another count.
+    A check then compares with earlier ones (`observe.earlier`): a counter needs an interval. Such an
+    answer has an `epoch`, a text that changes when its counters restart or belong to another server.
     """
     noted: ClassVar[bool] = True
-    """False for a query for earlier answers alone: they come with it, and its own are not kept."""
+    """False for a query that only reads earlier answers: its own are not kept."""
     kept_whole_for: ClassVar[timedelta | None] = None
     """
-    How long each of its remembered answers is kept.
+    Retention of its remembered answers.
 
-    None, the default, is for frequent samples that are compared: forty days, of which ever fewer stay with their age.
+    None, the default, is for frequent samples that are compared: forty days, thinned out with age.
     """
     known: ClassVar[dict[str, type["Query[Any]"]]] = {}
 
@@ -83,33 +83,33 @@ class Query(Generic[A]):
 
     @property
     def scope(self) -> str | None:
-        """The part of the target that it looks at, such as a namespace; None for the target as a whole."""
+        """The part of the target that it reads, such as a namespace; None for the whole target."""
         return None
 
     @property
     def group(self) -> str:
-        """Queries of one group are sent one after the other, as the probe keeps open what they share; "" is none."""
+        """Queries of one group are sent one after the other, because they share a connection; "" for no group."""
         return ""
 
     @property
     def time_limit_s(self) -> float | None:
-        """How long its answer may take, where it knows that itself: reading a whole backup takes what it takes."""
+        """Time limit of its own, in seconds, such as for reading a whole backup; None for the usual one."""
         return None
 
     @property
     def remembered_as(self) -> "Query[Any]":
-        """The query under which its answers are kept from run to run; mostly itself."""
+        """The query under which its answers are kept between runs; by default itself."""
         return self
 
     def permissions(self) -> tuple[Permission, ...]:
-        """What the target must allow for this to be answered."""
+        """The privileges that this query needs on its target."""
         return ()
 
     def permissions_by_target(self) -> tuple[tuple[str, Permission], ...]:
-        """The same, each with the target that must allow it: mostly its own."""
+        """The same, each with the target that must grant it: by default its own."""
         return tuple((self.target, permission) for permission in self.permissions())
 
     def text(self) -> str:
-        """The query in words, for `opscheck explain` and for errors."""
+        """The query as text, for `opscheck explain` and for errors."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "target"}
         return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in values.items())})"

@@ -13,7 +13,7 @@ RUN_SCHEMA = "opscheck.run/v1"
 
 
 class Verdict(StrEnum):
-    """What a run says of one expectation."""
+    """The verdict of one expectation."""
 
     PASSED = "passed"
     VIOLATED = "violated"
@@ -25,88 +25,88 @@ class Verdict(StrEnum):
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """One observed number and the limit it is held to; recorded when the expectation passes too."""
 
-    name: Annotated[str, Meta(description="What was measured.")]
+    name: Annotated[str, Meta(description="Name of the measured value.")]
     value: Annotated[float, Meta(description="The number, in `unit`.")]
     unit: Annotated[str, Meta(description="s, %, B, or a plain word; empty for a bare count.")] = ""
     limit: Annotated[float | None, Meta(description="The limit it is held to, in the same unit.")] = None
-    margin: Annotated[float | None, Meta(description="How far it is on the right side; negative when violated.")] = None
-    subject: Annotated[str, Meta(description="What was measured on.")] = ""
+    margin: Annotated[float | None, Meta(description="Distance to the limit; negative when violated.")] = None
+    subject: Annotated[str, Meta(description="The pod, path, mount or server that was measured.")] = ""
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do about a finding."""
+    """The remedy of a finding."""
 
     summary: Annotated[str, Meta(description="One sentence.")] = ""
     commands: Annotated[tuple[str, ...], Meta(description="Shell commands, values quoted, secrets left out.")] = ()
-    runbook: Annotated[str | None, Meta(description="Where the long answer stands.")] = None
+    runbook: Annotated[str | None, Meta(description="URL of the runbook.")] = None
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One step of the escalation."""
 
-    at: Annotated[datetime, Meta(description="When this person or team is called if nobody has answered.")]
-    notify: Annotated[str, Meta(description="Who is called.")]
+    at: Annotated[datetime, Meta(description="When this person or team is due, without a response until then.")]
+    notify: Annotated[str, Meta(description="The person or team.")]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One subject that violates the expectation."""
 
     subject: Annotated[str, Meta(description="The pod, path, mount or server it is about.")]
-    severity: Annotated[Severity, Meta(description="How bad it is.")]
-    observed: Annotated[str, Meta(description="What was seen.")]
-    expected: Annotated[str, Meta(description="What should have been seen.")]
-    since: Annotated[datetime | None, Meta(description="Since when, where the target says so.")] = None
-    evidence: Annotated[tuple[str, ...], Meta(description="Lines that help to understand it.")] = ()
+    severity: Annotated[Severity, Meta(description="Severity, P0 (worst) to P3.")]
+    observed: Annotated[str, Meta(description="The observed state.")]
+    expected: Annotated[str, Meta(description="The expected state.")]
+    since: Annotated[datetime | None, Meta(description="Start of this state, if the target reports it.")] = None
+    evidence: Annotated[tuple[str, ...], Meta(description="Lines that help to find the cause.")] = ()
     remediation: Advice = Advice()
-    respond_by: Annotated[datetime | None, Meta(description="By when somebody must have answered.")] = None
+    respond_by: Annotated[datetime | None, Meta(description="Response deadline.")] = None
     escalate: tuple[Call, ...] = ()
-    facts: Annotated[dict[str, str], Meta(description="What remediation commands may name.")] = {}
+    facts: Annotated[dict[str, str], Meta(description="Values that remediation commands may name.")] = {}
     about: Annotated[str, Meta(description="The object it is about, such as cluster/shop/deployment/api.")] = ""
     because: Annotated[
-        tuple[str, ...], Meta(description="Objects that would explain it, had another expectation a finding on them.")
+        tuple[str, ...], Meta(description="Objects whose finding in another expectation explains it.")
     ] = ()
 
 
 class Consequence(msgspec.Struct, frozen=True, kw_only=True):
-    """A violation that another expectation's finding explains, and that is reported there."""
+    """A violation that another expectation's finding explains; it is reported there."""
 
-    subject: Annotated[str, Meta(description="What suffers.")]
-    severity: Annotated[Severity, Meta(description="How bad it is.")]
-    observed: Annotated[str, Meta(description="What was seen.")]
+    subject: Annotated[str, Meta(description="The affected pod, path, mount or server.")]
+    severity: Annotated[Severity, Meta(description="Severity, P0 (worst) to P3.")]
+    observed: Annotated[str, Meta(description="The observed state.")]
     of: Annotated[str, Meta(description="The object that explains it.")]
-    told_by: Annotated[str, Meta(description="The id of the expectation that has the finding about that object.")]
+    told_by: Annotated[str, Meta(description="Id of the expectation with the finding about that object.")]
 
 
 class TargetNote(msgspec.Struct, frozen=True, kw_only=True):
-    """Which system a target's name stood for in this run."""
+    """The system behind a target's name in this run."""
 
     name: str
     kind: str
-    address: Annotated[str, Meta(description="Where the policy says it is, without credentials.")] = ""
-    place: Annotated[str, Meta(description="Where it was found.")] = ""
-    user: Annotated[str, Meta(description="Whom it took opscheck for.")] = ""
+    address: Annotated[str, Meta(description="Address in the policy, without credentials.")] = ""
+    place: Annotated[str, Meta(description="The server that answered.")] = ""
+    user: Annotated[str, Meta(description="User name of opscheck there.")] = ""
     groups: tuple[str, ...] = ()
-    authenticated_by: Annotated[str, Meta(description="How opscheck authenticated; never the credential.")] = ""
+    authenticated_by: Annotated[str, Meta(description="Authentication method; never the credential.")] = ""
 
 
 class WaiverNote(msgspec.Struct, frozen=True, kw_only=True):
-    """Who took the responsibility for a violation, why, and until when."""
+    """A waiver: who accepts the violation, why, and until when."""
 
     reason: str
     owner: str
-    expires: Annotated[str, Meta(description="The last day on which it counts, YYYY-MM-DD.")]
+    expires: Annotated[str, Meta(description="Last day on which it is valid, YYYY-MM-DD.")]
     expired: bool = False
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the expectation stands in the policy."""
+    """The expectation's line in the policy."""
 
     file: str
     line: int
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What the run says of one expectation."""
+    """The result of one expectation."""
 
     id: str
     check: str
@@ -116,52 +116,52 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     owner: str | None = None
     severity: Annotated[
         Severity | None,
-        Meta(description="The worst finding's; of what could not be observed, the expectation's."),
+        Meta(description="That of the worst finding; when unknown, that of the expectation."),
     ] = None
     verdict: Verdict
     advisory: Annotated[bool, Meta(description="True when it is violated or unknown below the gate.")] = False
-    summary: Annotated[str, Meta(description="One line a person can act on.")] = ""
+    summary: Annotated[str, Meta(description="The result in one line.")] = ""
     measurements: tuple[Measurement, ...] = ()
     findings: tuple[Finding, ...] = ()
     consequences: Annotated[
-        tuple[Consequence, ...], Meta(description="What is wrong too, but is told by another expectation.")
+        tuple[Consequence, ...], Meta(description="Violations that are reported under another expectation.")
     ] = ()
     respond_by: Annotated[
         datetime | None,
-        Meta(description="By when somebody must have answered: its worst finding, or that it is unknown."),
+        Meta(description="Response deadline of its worst finding, or of `unknown`."),
     ] = None
-    escalate: Annotated[tuple[Call, ...], Meta(description="Who is called for it, and when.")] = ()
-    runbook: Annotated[str | None, Meta(description="Where the long answer stands.")] = None
+    escalate: Annotated[tuple[Call, ...], Meta(description="Escalation: who is notified, and when.")] = ()
+    runbook: Annotated[str | None, Meta(description="URL of the runbook.")] = None
     waiver: WaiverNote | None = None
     blocked_by: Annotated[
         str | None,
-        Meta(description="The expectation that carries the outage, or tells the cause, that this one suffers from."),
+        Meta(description="Id of the expectation that reports the outage or the cause."),
     ] = None
-    observed_at: Annotated[datetime | None, Meta(description="When its oldest observation was taken.")] = None
-    duration_s: Annotated[float, Meta(description="How long its slowest query took, in seconds.")] = 0.0
+    observed_at: Annotated[datetime | None, Meta(description="Time of its oldest observation.")] = None
+    duration_s: Annotated[float, Meta(description="Duration of its slowest query, in seconds.")] = 0.0
     source: Source | None = None
 
 
 class UsedDistribution(msgspec.Struct, frozen=True, kw_only=True):
-    """A distribution that the policy uses, as it was installed in this run."""
+    """A distribution that the policy uses, with its installed version."""
 
     name: str
     version: str
 
 
 class PolicyNote(msgspec.Struct, frozen=True, kw_only=True):
-    """Which policy was run."""
+    """The policy of the run."""
 
     path: str
-    sha256: Annotated[str, Meta(description="Of the policy file and, in order, of all it extends.")]
+    sha256: Annotated[str, Meta(description="Of the policy file and, in order, of all files that it extends.")]
     uses: Annotated[
         tuple[UsedDistribution, ...] | msgspec.UnsetType,
-        Meta(description="The distributions that it uses beside opscheck; left out where there are none."),
+        Meta(description="Distributions that it uses in addition to opscheck; left out without any."),
     ] = msgspec.UNSET
 
 
 class GateNote(msgspec.Struct, frozen=True, kw_only=True):
-    """What the run decided."""
+    """The gate and its exit code."""
 
     fail_on: Annotated[str, Meta(description="P0 to P3, or never.")]
     open: bool
@@ -169,7 +169,7 @@ class GateNote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many expectations were selected, and what became of them."""
+    """The number of selected expectations, and of each verdict."""
 
     declared: int = 0
     reported: int = 0
@@ -189,12 +189,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     finished_at: datetime
     duration_s: float
-    observed_at: Annotated[datetime | None, Meta(description="The time that judging used as now.")] = None
+    observed_at: Annotated[datetime | None, Meta(description="The time that checks used as now.")] = None
     gate: GateNote
     counts: Counts
-    targets: Annotated[tuple[TargetNote, ...], Meta(description="What was asked, and as whom.")] = ()
+    targets: Annotated[tuple[TargetNote, ...], Meta(description="The queried systems, and the user there.")] = ()
     notices: Annotated[
-        tuple[str, ...], Meta(description="Waivers that expire soon or have expired, and the like.")
+        tuple[str, ...], Meta(description="Notices, such as waivers that have expired or expire within days.")
     ] = ()
     results: tuple[Result, ...] = ()
 

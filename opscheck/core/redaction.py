@@ -29,7 +29,7 @@ _LIBPQ_PASSWORD = re.compile(r"(?:^|\s)(?:password|sslpassword)\s*=\s*('(?:\\.|[
 
 class Secrets:
     """
-    The secrets of one run, each with the word that stands for it in output.
+    The secrets of one run, each with its replacement in output.
 
     A value from the environment shows as the reference it came from (`${API_TOKEN}`), so that a command which
     is copied from a report still works where the variable is set; a credential inside one shows as `***`.
@@ -186,7 +186,7 @@ def _without_beginnings(text: str, word: str, shown_as: str, least: int, *, also
 
 
 def _alike(one: str, other: str) -> int:
-    """How many characters the beginnings of two texts have in common."""
+    """Length of the common beginning of two texts."""
     return next(
         (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )

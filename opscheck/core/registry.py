@@ -1,4 +1,4 @@
-"""What one run knows: its systems, their kinds of target, and the expectations of its checks."""
+"""The registry of one run: systems, kinds of target, and expectations."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -22,14 +22,14 @@ Reader = Callable[[Any, Query[Any], float], Any]
 
 
 class BrokenSystemError(UserError):
-    """A system that cannot be used as it is installed: it fails to import, or another one has its name."""
+    """A system that cannot be used as installed: its import fails, or its name is taken."""
 
 
 def load_system(entry_point: EntryPoint, owner: str) -> System:
     """The descriptor behind an entry point of the distribution `owner`. Raises BrokenSystemError."""
     try:
         system = entry_point.load()
-    except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything; the policy names it
+    except Exception as error:  # noqa: BLE001 - a module of another distribution may raise anything
         text = f"{owner}: its system {entry_point.name} cannot be imported: {type(error).__name__}: {error}"
         raise BrokenSystemError(text) from None
     if not isinstance(system, System) or system.name != entry_point.name:
@@ -109,7 +109,7 @@ class Registry:
         return [kind for kind, found in self.target_types().items() if issubclass(found, classes)]
 
     def kind(self, kind: str) -> Kind | None:
-        """What its system declares about a kind of target; None for one that no system declares."""
+        """The declaration of a kind of target; None when no system declares it."""
         return next((system.kinds[kind] for system in self.systems.values() if kind in system.kinds), None)
 
     def is_inline(self, kind: str) -> bool:
@@ -123,7 +123,7 @@ class Registry:
         return declared.client if declared else None
 
     def client_of_check(self, check: str) -> Client | None:
-        """What the queries of a check need beyond the client libraries of their targets."""
+        """The packages that the queries of a check need in addition to the client libraries of their targets."""
         system = self.systems.get(check.partition(".")[0])
         return system.clients.get(check) if system else None
 
@@ -134,7 +134,7 @@ class Registry:
             return cast("Probe", self._load(declared.probe))
         if (added := self._added_kinds.get(kind)) is not None:
             return cast("Probe", sys.modules[added.__module__])
-        raise LookupError(f"no probe answers targets of kind {kind}")
+        raise LookupError(f"no probe for targets of kind {kind}")
 
     def permissions(self, kind: str) -> ModuleType | None:
         """The module that prints what a kind of target must grant; None where there is nothing to grant."""
@@ -209,7 +209,7 @@ class Registry:
         self._added_kinds[kind] = target
 
     def _load(self, at: str) -> Any:
-        """What `module:name` names, or the module itself. Raises BrokenSystemError that names its distribution."""
+        """The object at `module:name`, or the module. Raises BrokenSystemError, which names its distribution."""
         module, _, name = at.partition(":")
         try:
             found = import_module(module)

@@ -1,4 +1,4 @@
-"""What a check suggests about one thing that it may find, and the values that its commands name."""
+"""Remedies of findings, and the values that their commands name."""
 
 import shlex
 from collections.abc import Iterable
@@ -7,15 +7,15 @@ from enum import Enum
 from typing import Self
 
 Fact = str | int | float | tuple[str, ...]
-"""One value that commands may name. A tuple is several words, such as an option and its argument, or none."""
+"""A value that commands may name. A tuple is several words, such as an option and its argument, or none."""
 
 
 @dataclass(frozen=True, init=False)
 class Remedy:
     """
-    What to do about one thing that a check may find: one sentence, and what to type.
+    The remedy of one kind of finding: one sentence and its commands.
 
-    In a command `{{ name }}` stands for a value. It is quoted, so it stands outside of quotes.
+    In a command `{{ name }}` is replaced by a quoted value, so write it outside of quotes.
     """
 
     summary: str
@@ -29,10 +29,10 @@ class Remedy:
 @dataclass(frozen=True, init=False)
 class Former:
     """
-    What a name in policies of earlier versions stands for.
+    The meaning of a fact name of earlier versions.
 
     Such names were conditions: a command was shown only where its names had a value. So the name has the value of
-    `fact` beside the findings that bring one of `remedies`, and beside all where there are none. It has no value where
+    `fact` for findings that bring one of `remedies`, or for all findings without `remedies`. It has no value when
     the fact `without` has one.
     """
 
@@ -47,7 +47,7 @@ class Former:
 
 
 class Words(str):
-    """Several words of a command as one text, as a run record shows them; each is quoted by itself in a command."""
+    """Several words of a command as one text; each is quoted separately in a command."""
 
     __slots__ = ("words",)
 

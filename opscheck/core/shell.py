@@ -1,4 +1,4 @@
-"""Where in a shell command a value stands, and how it is quoted there so that it stays one piece of data."""
+"""The position of a value in a shell command, and its quoting there, so that it stays data."""
 
 import re
 import shlex
@@ -11,10 +11,10 @@ REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value goes, read from the command's text before it."""
+    """The position of a value, read from the command's text before it."""
 
     word: str
-    """The part of the value's own word that stands before it, quotes included."""
+    """The part of its word before the value, quotes included."""
     words: tuple[str, ...]
     """The words before that one in the same simple command, without quotes."""
     quoted: bool = False
@@ -22,15 +22,13 @@ class Place:
 
     @property
     def fault(self) -> str | None:
-        """Why no value may stand here; None where one may, quoted by itself."""
+        """The reason why a value is not allowed here; None where one is allowed."""
         if self.quoted:
-            return (
-                "stands inside or behind quotes, `$(`, a backtick or `<<`; it is quoted by itself, so move it outside"
-            )
+            return "is inside or after quotes, `$(`, a backtick or `<<`; it is quoted automatically, so move it outside"
         if joined := re.search(r"\$\w*$", self.word):
             return f"touches `{joined.group()}`, so that both are one word to the shell; write a variable as ${{NAME}}"
         if self._is_run:
-            return "would be what is run; only arguments may come from a placeholder"
+            return "would be the program that runs; only arguments may come from a placeholder"
         if self._is_program:
             return "would be read as program text; hand it over as an argument of its own, such as `-v name=…` to psql"
         return None
@@ -110,7 +108,7 @@ _PART = re.compile(
 
 
 def place_after(text: str) -> Place:
-    """Where a value stands that follows `text`, the beginning of a shell command."""
+    """The position of a value that follows `text`, the beginning of a shell command."""
     text = _CONTINUATION.sub(r"\1", text)
     at, word, words, in_comment = 0, 0, list[str](), False
     while at < len(text):
@@ -135,7 +133,7 @@ def written(pieces: list[str], place: Place) -> str | None:
     """
     A value as shell text for `place`. `pieces` alternate: text, a `${NAME}` to be expanded, text, and so on.
 
-    None when it cannot stand there: as an option, or as more than plain characters that another language reads.
+    None when it is unsafe there: as an option, or as special characters for another language.
     """
     pieces = [piece if index % 2 else visible(piece) for index, piece in enumerate(pieces)]
     if not place.accepts("".join(pieces)):

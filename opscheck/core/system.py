@@ -1,4 +1,4 @@
-"""The descriptor of a system: what a distribution brings under the entry point group `opscheck.systems`."""
+"""The descriptor of a system, which a distribution declares as an entry point of `opscheck.systems`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from opscheck.core.query import Query
 
 GROUP = "opscheck.systems"
-"""The entry point group. An entry point's name is the system's: the first word of its checks."""
+"""The entry point group. The name of an entry point is that of its system, the first word of its checks."""
 
 
 @dataclass(frozen=True, init=False)
@@ -24,7 +24,7 @@ class Client:
         object.__setattr__(self, "modules", modules)
 
     def missing(self) -> list[str]:
-        """Those modules that are not installed; none of them is imported."""
+        """The modules that are not installed. Does not import them."""
         return [module for module in self.modules if not _is_installed(module)]
 
 
@@ -33,7 +33,7 @@ class Kind:
     """
     One kind of target. Classes are written `module:Class`, so that nothing is imported before a policy needs it.
 
-    A target that only expectations create, such as an endpoint, is `inline`: the policy's `targets` cannot name it.
+    A target that only expectations create, such as an endpoint, is `inline`: `targets` cannot contain it.
     """
 
     target: str
@@ -54,7 +54,7 @@ class Kind:
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """What can be checked of one kind of software."""
+    """The parts that check one kind of software."""
 
     name: str
     """The first word of its checks, and the name of its entry point."""
@@ -63,7 +63,7 @@ class System:
     expectations: Mapping[str, str] = field(default_factory=dict)
     """Its expectations by the name of their check, as `module:Class`."""
     clients: Mapping[str, Client] = field(default_factory=dict)
-    """What the queries of a check need beyond the client library of their targets, by the check's name."""
+    """Additional packages that the queries of a check need, by the name of the check."""
     checks: Path | None = None
     """The folder with its check functions, `test_<concern>.py`."""
     examples: Path | None = None
@@ -72,7 +72,7 @@ class System:
     """
     Functions `(session, query, timeout_s)` by the name of the query that they answer, as `module:function`.
 
-    A system may thus answer its own queries on a target of another system: the session is that target's.
+    So a system can answer its own queries in the session of another system's target.
     """
     discover: str = ""
     """
@@ -96,21 +96,21 @@ class Session(Protocol):
         """
         Answer `query` within `timeout_s` seconds, without changing the target.
 
-        Raises `ProbeError` when there is no answer. Whatever else it raises is reported as a fault of opscheck.
+        Raises `ProbeError` when there is no answer. Any other exception is reported as a bug of opscheck.
         """
         ...
 
     def close(self) -> None:
-        """Let go of connections; called once, also when `ask` never was."""
+        """Close connections; called once, also without any call of `ask`."""
         ...
 
 
 class Probe(Protocol):
-    """The module that a kind of target names as its probe: it has this function."""
+    """The module that a kind of target names as its probe."""
 
     def open_session(self, target: Any, timeout_s: float) -> Session:
         """
-        Reach `target` for the first time, so that a dead target costs one time-out and not one per query.
+        Connect to `target`, so that an unreachable target costs one timeout and not one per query.
 
         Raises `ProbeError` with `target_down=True` when nothing answers.
         """

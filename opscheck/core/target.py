@@ -1,4 +1,4 @@
-"""The kinds of system that opscheck can reach, and what a policy says of each."""
+"""Targets: the systems that a policy names."""
 
 import re
 from collections.abc import Mapping
@@ -19,26 +19,26 @@ _LIBPQ_WORD = re.compile(r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'|\S*)", re.DOTALL)
 
 class Target(BaseModel):
     """
-    One system that can be reached. Subclass it with `kind="…"` to add a kind.
+    One system to check. Subclass it with `kind="…"` to add a kind.
 
-    In an expectation a target is written as its name; validation looks the name up.
+    An expectation names its target; validation looks the name up.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     own_kind: ClassVar[str] = ""
-    """The word that a policy writes as `kind`; empty for a class that only others inherit."""
+    """The `kind` in a policy; empty for a base class."""
     url_schemes: ClassVar[tuple[str, ...]] = ()
     """The schemes of its address that no other kind has, to propose the kind where one is used elsewhere."""
 
     name: str = Field(default="", exclude=True, repr=False)
     """The target's name in the policy; never written inside the target itself."""
     kind: str
-    """What kind of system this is."""
+    """The kind of system."""
     timeout: Timeout | None = None
-    """How long one query to this target may take, unless an expectation sets another timeout."""
+    """Time limit of one query to this target, unless an expectation sets another timeout."""
     concurrency: PositiveCount = 16
-    """How many queries are sent to this target at the same time."""
+    """Maximum number of queries sent to this target at the same time."""
 
     def __init_subclass__(cls, kind: str = "", **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -46,7 +46,7 @@ class Target(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, kind: str = "", **options: Any) -> None:
-        """Pydantic hands the class keywords over a second time; there is nothing left to do."""
+        """Accepts the class keywords, which pydantic passes a second time."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -58,14 +58,14 @@ class Target(BaseModel):
 
     @property
     def address(self) -> str:
-        """Where the target is, without any credential; what a person needs to find it."""
+        """The address of the target, without credentials."""
         return self.name
 
     def facts(self) -> Mapping[str, Fact]:
         """
-        What a remediation command may name of this target.
+        The values of this target that a remediation command may name.
 
-        Secrets may be among it: where a command is rendered, they become the references they came from.
+        They may contain secrets: rendering a command replaces those by the references they came from.
         """
         return {}
 
@@ -75,18 +75,18 @@ class Target(BaseModel):
 
 
 class InlineTarget(Target):
-    """A target that an expectation writes as a text of its own, and not as the name of an entry of `targets`."""
+    """A target that an expectation writes itself, such as `host:port`, instead of a name in `targets`."""
 
     noun: ClassVar[str] = ""
-    """What such a text is, for people."""
+    """Description of such a text, for errors."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The target that `text` stands for. Raises PydanticCustomError."""
+        """The target that `text` describes. Raises PydanticCustomError."""
         raise NotImplementedError(cls)  # pragma: no cover
 
     def as_written(self, text: str) -> Self:  # noqa: ARG002 - for subclasses
-        """The same target, under a name that is the same wherever the policy is used; `text` stands in the policy."""
+        """The same target, with a name that does not depend on variables; `text` is its text in the policy."""
         return self
 
     @classmethod
@@ -102,7 +102,7 @@ class TargetOf:
     """
     Annotates a field that names a target of one of several classes: `Annotated[Target, TargetOf(HostTarget, …)]`.
 
-    A class that both inherit would make their systems depend on what uses them.
+    A common base class would make those systems depend on each other.
     """
 
     def __init__(self, *classes: type[Target]) -> None:
@@ -152,7 +152,7 @@ def without_credentials(url: str) -> str:
     """
     A URL or libpq string without user, password and query; only scheme, host, port and path are left.
 
-    A reference to a variable that is not set, which `opscheck explain` leaves standing, is given back as it is.
+    A reference to an unset variable, which `opscheck explain` keeps, is returned unchanged.
     """
     if REFERENCE.fullmatch(url):
         return url

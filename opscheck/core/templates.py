@@ -1,4 +1,4 @@
-"""Remediation commands: shell text in which `{{ name }}` stands for a value that is quoted for its place."""
+"""Remediation commands: shell text in which `{{ name }}` is replaced by a quoted value."""
 
 import re
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from opscheck.core.target import Target
 
 FINDING_NAMES: Mapping[str, str] = {
     "id": "the expectation's id",
-    "title": "what is expected",
+    "title": "the expectation in one sentence",
     "environment": "the policy's environment",
-    "severity": "how bad the finding is",
+    "severity": "the severity of the finding",
     "subject": "the pod, path, mount or server the finding is about",
-    "observed": "what was seen",
-    "expected": "what should have been seen",
+    "observed": "the observed state",
+    "expected": "the expected state",
 }
-"""What every command may name, each with a word of explanation."""
+"""Names that every command may use, each with its meaning."""
 
 _PLACEHOLDER = re.compile(r"\{\{[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*\}\}")
 _OPENED = re.compile(r"\{\{.*?(?:\}\}|$)", re.DOTALL)
@@ -46,8 +46,8 @@ def render(command: str, facts: Mapping[str, str], secrets: Secrets | None = Non
     that starts with a dash would be taken as an option, or a second language (`awk`, `watch`) would read anything
     but plain characters.
     """
-    # A policy may write "${DATABASE_URL}" in a command, and has its value here by now. The quotes in that value will
-    # not be in what a person copies, so they must not count when the place of another value is read.
+    # A policy may write "${DATABASE_URL}" in a command, which is already replaced by its value here. The quotes in that
+    # value are not in the copied command, so they must not count for the position of another value.
     command = secrets.clean(command) if secrets else command
     if _faults(command):
         return None
@@ -69,7 +69,7 @@ def render(command: str, facts: Mapping[str, str], secrets: Secrets | None = Non
 def _faults(command: str) -> tuple[str, ...]:
     left = _PLACEHOLDER.sub("…", command)
     unread = [
-        f"`{opened}` is no placeholder; a placeholder is one name, such as {{{{ subject }}}}, and `{{{{` itself is "
+        f"`{opened}` is not a placeholder; a placeholder is one name, such as {{{{ subject }}}}, and `{{{{` itself is "
         "written {''{"
         for opened in _OPENED.findall(left)
     ]
@@ -99,14 +99,14 @@ def missing_facts(finding: Finding, expectation: Expectation) -> set[str]:
 
 
 def unknown_names(command: str, expectation: Expectation) -> list[tuple[str, str | None]]:
-    """The names in `command` that no finding of `expectation` can carry, each with the known name nearest to it."""
+    """The names in `command` that no finding of `expectation` can have, each with the most similar known name."""
     known = known_names(expectation)
     unknown = (name for name in placeholders(command) if name not in known)
     return [(name, next(iter(get_close_matches(name, known, n=1)), None)) for name in unknown]
 
 
 def known_names(expectation: Expectation) -> list[str]:
-    """What a remediation command of `expectation` may name, sorted."""
+    """The names that a remediation command of `expectation` may use, sorted."""
     target, kind = expectation.system, type(expectation)
     return sorted(
         {*FINDING_NAMES, *_scalar_fields(kind), *kind.fact_names, *kind.former_fact_names}
@@ -145,7 +145,7 @@ def _pieces(value: str, secrets: Secrets | None) -> list[str]:
 
 
 def _target_facts(target: Target) -> set[str]:
-    """What a target of this kind can know, also where this one leaves an optional text out."""
+    """The facts of a target of this kind, including those of omitted optional fields."""
     left_out = {
         name: name
         for name, field in type(target).model_fields.items()

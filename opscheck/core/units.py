@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 
 class Severity(StrEnum):
-    """How bad a violation is: P0 is the worst."""
+    """Severity of a violation; P0 is the worst."""
 
     P0 = "P0"
     P1 = "P1"
@@ -42,7 +42,7 @@ class Quantity(float):
     """Every unit that may be written, in the base unit."""
 
     def __new__(cls, value: float | str) -> Self:
-        """Make one. Raises ValueError for what is not finite, which a few hundred digits are not."""
+        """Raises ValueError for an infinite value, such as a number of several hundred digits."""
         quantity = super().__new__(cls, value)
         if not math.isfinite(quantity):
             raise ValueError(value)
@@ -185,12 +185,12 @@ PositiveCount = Annotated[int, Field(ge=1), BeforeValidator(_whole_number)]
 
 def _longer_than_nothing(value: "Duration") -> "Duration":
     if value <= 0:
-        raise PydanticCustomError("no_time", "a duration longer than nothing, such as 5s")
+        raise PydanticCustomError("no_time", "a duration longer than 0s, such as 5s")
     return value
 
 
 Timeout = Annotated[Duration, AfterValidator(_longer_than_nothing)]
-"""How long something may take; nothing is ever answered in no time."""
+"""A time limit, longer than 0s."""
 
 
 T = TypeVar("T", bound=float)
@@ -200,10 +200,10 @@ _PLAIN, _GRADED = "plain", "graded"
 
 class Graded(Generic[T]):
     """
-    A limit on one number: it may be as large as the limit, and no larger.
+    An upper limit on one number.
 
     Written with a severity per step, `{P2: 75%, P0: 90%}`, or as one plain value, which then takes the
-    expectation's own `severity`. `steps` runs from the mildest severity to the worst.
+    expectation's own `severity`. `steps` are sorted from the lowest severity to the worst.
     """
 
     words: ClassVar[str] = "at most"
@@ -228,16 +228,16 @@ class Graded(Generic[T]):
         return observed > limit
 
     def severity(self, observed: float) -> Severity | None:
-        """The worst severity whose limit `observed` violates; None when it keeps them all."""
+        """The worst severity whose limit `observed` violates; None within all limits."""
         return worst([severity for severity, limit in self.steps if self.breaks(observed, limit)])
 
     def limit(self, observed: float) -> T:
-        """The limit to show with `observed`: the worst one it violates, else the first it would."""
+        """The limit to show with `observed`: the worst violated one, or else the first."""
         broken = [limit for _, limit in self.steps if self.breaks(observed, limit)]
         return broken[-1] if broken else self.steps[0][1]
 
     def margin(self, observed: float) -> float:
-        """How far `observed` is on the right side of its limit; negative when it is violated."""
+        """Distance of `observed` to its limit; negative when it is violated."""
         return float(self.limit(observed)) - observed
 
     def with_severity(self, severity: Severity) -> Self:
@@ -262,16 +262,16 @@ class Graded(Generic[T]):
             _refuse_endless(value)
         ordered = tuple(sorted(steps.items(), reverse=True))
         limit = cls(steps=ordered)
-        for (milder, low), (graver, high) in pairwise(ordered):
+        for (lower, low), (higher, high) in pairwise(ordered):
             if not limit.breaks(float(high), low):
                 raise PydanticCustomError(
                     "graded_order",
-                    "limits that grow with the severity: {graver} ({high}) must be {worse} than {milder} ({low})",
+                    "limits that grow with the severity: {higher} ({high}) must be {worse} than {lower} ({low})",
                     {
-                        "graver": graver.value,
+                        "higher": higher.value,
                         "high": _text(high),
                         "worse": cls._worse,
-                        "milder": milder.value,
+                        "lower": lower.value,
                         "low": _text(low),
                     },
                 )
@@ -309,7 +309,7 @@ class Graded(Generic[T]):
 
 
 class GradedMinimum(Graded[T]):
-    """A limit on one number that may not become smaller: `{P3: 30d, P1: 7d}`."""
+    """A lower limit on one number: `{P3: 30d, P1: 7d}`."""
 
     words: ClassVar[str] = "at least"
     comparator: ClassVar[str] = ">="
@@ -320,7 +320,7 @@ class GradedMinimum(Graded[T]):
         return observed < limit
 
     def margin(self, observed: float) -> float:
-        """How far `observed` is on the right side of its limit; negative when it is violated."""
+        """Distance of `observed` to its limit; negative when it is violated."""
         return observed - float(self.limit(observed))
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a judgement: verdicts, the gate, and the exit codes."""
+"""Verdicts, the gate, and the exit codes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from opscheck.core.units import Severity, format_value, worst
 
 @dataclass(frozen=True)
 class Gate:
-    """The severity from which a violation closes the run; None closes nothing."""
+    """The severity from which a violation fails the run; None never fails it."""
 
     fail_on: Severity | None = Severity.P3
 
@@ -28,11 +28,11 @@ class Gate:
         return self.fail_on or "never"
 
     def closes(self, severity: Severity | None) -> bool:
-        """True when a violation of this severity closes the run."""
+        """True when a violation of this severity fails the run."""
         return self.fail_on is not None and severity is not None and severity.reaches(self.fail_on)
 
     def exit_code(self, results: Iterable[Result], counts: Counts) -> ExitCode:
-        """What the run decides. A proven violation outweighs whatever else is wrong with the run."""
+        """The exit code of the run. A proven violation outweighs every other problem of the run."""
         results = list(results)
         if any(self.proven(result) for result in results):
             return ExitCode.CLOSED
@@ -52,7 +52,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one check concluded, before the policy adds waivers and guidance."""
+    """The conclusion of one check, before waivers and remedies of the policy."""
 
     verdict: Verdict
     severity: Severity | None
@@ -81,9 +81,9 @@ def passed_or_violated(findings: Findings) -> Judgement:
 def not_observed(
     expectation: Expectation, missing: CouldNotObserve, findings: Findings, carrier: str | None
 ) -> Judgement:
-    """The judgement of a check that got no answer; `carrier` is the expectation that stands for the outage."""
+    """The judgement of a check without an answer; `carrier` is the expectation that reports the outage."""
     problem = missing.problem
-    if expectation.does_not_apply(problem) and not findings.violations:  # what was found already does apply
+    if expectation.does_not_apply(problem) and not findings.violations:  # a violation that was already found applies
         return does_not_apply(explained(problem))
     if carrier not in {None, expectation.id}:
         return _unknown(expectation, f"blocked by {carrier}: {problem.text}", findings, blocked_by=carrier)
@@ -110,13 +110,13 @@ def assertion_failed(expectation: Expectation, text: str, claim: str, findings: 
 
 
 def check_broke(expectation: Expectation, error: BaseException, where: str, findings: Findings) -> Judgement:
-    """The judgement of a check that itself failed: it could not look."""
-    return _unknown(expectation, f"the check itself failed: {type(error).__name__}: {error} ({where})", findings)
+    """The judgement of a check that raised an error."""
+    return _unknown(expectation, f"check error: {type(error).__name__}: {error} ({where})", findings)
 
 
 def read_nothing(expectation: Expectation, findings: Findings) -> Judgement:
     """The judgement of a check that passed without reading any query of its expectation."""
-    return _unknown(expectation, "the check itself failed: it asked none of its queries", findings)
+    return _unknown(expectation, "check error: it read none of its queries", findings)
 
 
 def does_not_apply(reason: str) -> Judgement:
@@ -131,9 +131,9 @@ def explained(problem: Problem) -> str:
 
 def outage(query: Query[Any], problem: Problem) -> str | None:
     """
-    What a missing answer says of more than its own query: the target that is down, or the part of it that is closed.
+    The scope of a missing answer beyond its own query: the target that is down, or the part without permission.
 
-    None for a problem of this query alone.
+    None for a problem of this query only.
     """
     if problem.target_down:
         return query.target
@@ -142,10 +142,10 @@ def outage(query: Query[Any], problem: Problem) -> str | None:
 
 def carriers(missing: Iterable[tuple[Expectation, str, Problem]]) -> dict[str, str]:
     """
-    Who stands for each outage: what `outage` names, to expectation id.
+    The expectation that reports each outage: the value of `outage`, to expectation id.
 
-    `missing` are, in policy order, the expectations that met one. The first one for which the missing answer is
-    itself a violation carries it, else simply the first.
+    `missing` are, in policy order, the expectations without an answer. The first one for which that is
+    itself a violation reports it, or else the first.
     """
     chosen: dict[str, str] = {}
     proven: set[str] = set()
@@ -167,7 +167,7 @@ def tellers(found: Iterable[tuple[str, Finding]]) -> dict[str, str]:
     """
     known: dict[str, tuple[str, tuple[str, ...]]] = {}
     for name, finding in found:
-        # What would be explained by another finding about its own object leaves it to that one, whichever comes first.
+        # A finding that another finding about the same object explains is reported there, in any order.
         leaves_it = finding.about in known and finding.about in known[finding.about][1]
         if finding.about and (finding.about not in known or (leaves_it and finding.about not in finding.because)):
             known[finding.about] = name, finding.because
@@ -220,7 +220,7 @@ def _told(consequences: list[Consequence]) -> str:
 
 
 def count(declared: int, results: Iterable[Result]) -> Counts:
-    """How many of the selected expectations were reported, and with which verdict."""
+    """The number of selected expectations, reported results and results of each verdict."""
     verdicts = [result.verdict for result in results]
     return Counts(
         declared=declared,
@@ -234,7 +234,7 @@ def count(declared: int, results: Iterable[Result]) -> Counts:
 
 
 def _unknown(expectation: Expectation, text: str, findings: Findings, blocked_by: str | None = None) -> Judgement:
-    # What was found before the answer went missing is still true. It says it all when nothing can be worse.
+    # Findings made before the failure still count. At the worst severity they decide the verdict.
     found = passed_or_violated(findings)
     if found.severity is not None and found.severity.reaches(expectation.worst_severity):
         return found

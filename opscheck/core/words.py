@@ -1,4 +1,4 @@
-"""Lists and counts in words, as findings say them."""
+"""Lists and counts as text, for findings."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -6,11 +6,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MOST = 5
-"""How many of a list are named by default."""
+"""Number of list items that are named by default."""
 
 
 def some(names: Iterable[str], most: int = MOST, between: str = ", ") -> str:
-    """The first of them, and how many others there are: `a, b and 3 more`."""
+    """The first names and the number of others: `a, b and 3 more`."""
     every = tuple(names)
     more = f" and {len(every) - most} more" if len(every) > most else ""
     return between.join(every[:most]) + more

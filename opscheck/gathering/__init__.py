@@ -1,1 +1,1 @@
-"""Collecting, apart from judging: the plan, the concurrency, the deadlines, and the snapshot."""
+"""Gathering of observations: plan, concurrency, deadlines, snapshot and state file."""

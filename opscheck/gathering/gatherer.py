@@ -1,5 +1,5 @@
 """
-Asking: every query in a thread of its own, bounded per target and for the run, each with its deadline.
+Gathering: every query in a thread of its own, bounded per target and for the run, each with its deadline.
 
 The threads are daemons and are not joined: a thread that is stuck in a socket is abandoned at its deadline, and
 delays neither the run nor the end of the process. A pool would wait for it.
@@ -31,10 +31,10 @@ DEFAULT_CONCURRENCY = 64
 DEFAULT_DEADLINE_S = 120.0
 _CLOSING_S = 0.5
 _TICK_S = 0.25
-"""How often it is told how far the gathering is, also while nothing comes."""
+"""Seconds between two progress reports."""
 
 Progress = Callable[[int, int], None]
-"""Called with how many queries are done, and how many there are."""
+"""Called with the number of finished queries and of all queries."""
 
 
 @dataclass(eq=False)
@@ -52,13 +52,13 @@ class _Job:
 
 @dataclass(eq=False)
 class _Place:
-    """One target: its session, what waits for it, and whether it still answers."""
+    """One target: its session, its waiting queries, and its state."""
 
     target: Target
     waiting: deque[Asked] = field(default_factory=deque)
     running: int = 0
     groups: set[str] = field(default_factory=set)
-    """Those of which a question is being asked."""
+    """Groups with a query in progress."""
     contacted: bool = False
     session: Session | None = None
     down: Problem | None = None
@@ -73,7 +73,7 @@ class _Place:
         return self.running < self.target.concurrency and self._next is not None
 
     def take(self) -> Asked:
-        """The next question of a group of which none is being asked; only where it is ready."""
+        """The next query whose group has no query in progress; None until the target is ready."""
         place = self._next or 0
         asked = self.waiting[place]
         del self.waiting[place]
@@ -83,7 +83,7 @@ class _Place:
         return asked
 
     def release(self, query: Query[Any]) -> None:
-        """Let the next question of its group be asked."""
+        """Allow the next query of its group."""
         self.running -= 1
         self.groups.discard(query.group)
 
@@ -93,7 +93,7 @@ class _Place:
 
 
 class Gatherer:
-    """Answers queries for the length of a run. Not for use from several threads."""
+    """Sends the queries of a run. Not for use from several threads."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Gatherer:
         self._running: list[_Job] = []
 
     def gather(self, asked: Iterable[Asked], progress: Progress | None = None) -> dict[Query[Any], Observation]:
-        """Ask everything and wait until each query has its answer, or the reason why there is none."""
+        """Send every query and wait until each has its answer or its problem."""
         observations: dict[Query[Any], Observation] = {}
         total = 0
         for one in asked:
@@ -128,7 +128,7 @@ class Gatherer:
         return observations
 
     def close(self) -> None:
-        """Close the sessions. One that does not close in time is left to the end of the process."""
+        """Close the sessions. One that does not close in time ends with the process."""
         closing = []
         for place in self._places.values():
             if place.session is not None and not place.running:
@@ -141,10 +141,10 @@ class Gatherer:
             thread.join(max(0.0, ends - time.monotonic()))
 
     def _load_probes(self) -> None:
-        # Before any clock runs: to import a client library can take a second, which is no fault of the target,
-        # and would slow down the answers of others whose time is measured.
+        # Before any clock starts: importing a client library can take a second, which must not count as latency
+        # of this target or of others.
         for kind in {place.target.kind for place in self._places.values() if place.waiting}:
-            with suppress(Exception):  # the first contact meets it again, and tells
+            with suppress(Exception):  # the first contact fails in the same way and reports it
                 self._registry.probe(kind)
 
     def _start_what_may_start(self, observations: dict[Query[Any], Observation]) -> None:
@@ -185,7 +185,7 @@ class Gatherer:
             answer = job.call()
         except ProbeError as error:
             problem = error.problem
-        except Exception as error:  # noqa: BLE001 - whatever a client library raises, the run goes on and says so
+        except Exception as error:  # noqa: BLE001 - a client library may raise anything; the run goes on and reports it
             problem = Problem(kind=ProblemKind.BROKEN, text=f"opscheck failed: {_where(error)}")
         self._finished.put((job, answer, problem, time.monotonic()))
 
@@ -210,7 +210,7 @@ class Gatherer:
     def _settle(
         self, job: _Job, answer: Any, problem: Problem | None, at: float, observations: dict[Query[Any], Observation]
     ) -> None:
-        if job.over:  # it was given up at its deadline; this answer came too late
+        if job.over:  # abandoned at its deadline; this answer is too late
             return
         self._retire(job)
         place = job.place
@@ -229,7 +229,7 @@ class Gatherer:
         for job in [job for job in self._running if now >= job.started + job.timeout_s]:
             self._retire(job)
             place = job.place
-            # Silence since this question was asked: the target is down, and the others need not wait as long.
+            # No answer since this query was sent: the target is down, and the other queries need not wait as long.
             silent = job.query is None or place.last_answer < job.started
             late = Problem(
                 kind=ProblemKind.LATE,
@@ -243,7 +243,7 @@ class Gatherer:
                 observations[job.query] = _observation(job, now, None, late)
 
     def _end_of_run(self, observations: dict[Query[Any], Observation]) -> None:
-        over = f"the run's time of {format_duration(self._deadline_s)} was over"
+        over = f"the time limit of the run ({format_duration(self._deadline_s)}) was reached"
         now = time.monotonic()
         for job in list(self._running):
             self._retire(job)
@@ -251,7 +251,7 @@ class Gatherer:
             if job.query is not None:
                 observations[job.query] = _observation(job, now, None, problem)
         for place in self._places.values():
-            unasked = Problem(kind=ProblemKind.UNSUPPLIED, text=f"not asked: {over}")
+            unasked = Problem(kind=ProblemKind.UNSUPPLIED, text=f"not sent: {over}")
             self._give_up(place, place.down or unasked, observations)
 
     def _retire(self, job: _Job) -> None:

@@ -1,4 +1,4 @@
-"""What a check calls `observe`: gathered answers first, and the target itself for what was not gathered."""
+"""The `observe` of a check: gathered answers first, then the target for other queries."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -12,7 +12,7 @@ A = TypeVar("A")
 
 
 class Observing(Observe):
-    """`observe` for one check: it remembers which observations the verdict stands on."""
+    """`observe` for one check; it records the observations that the verdict depends on."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class Observing(Observe):
         self.now = now
         self.used: list[Observation] = []
         self.missing: CouldNotObserve | None = None
-        """The first answer that was asked for and not there; a check that passes over it has not looked."""
+        """The first missing answer; a check that ignores it cannot pass."""
 
     def __call__(self, query: Query[A]) -> A:
         """The answer to `query`. Raises CouldNotObserve when there is none."""
@@ -39,15 +39,15 @@ class Observing(Observe):
         return answer
 
     def observation(self, query: Query[Any]) -> Observation:
-        """All that is known of an answer, which is fetched now if it was not gathered."""
+        """The observation of `query`, which is sent now if it was not gathered."""
         return self._gathered.get(query) or self._fetch(query)
 
     @property
     def observed_at(self) -> datetime | None:
-        """When the oldest observation that was used was taken."""
+        """Time of the oldest used observation."""
         return min((observation.taken_at for observation in self.used), default=None)
 
     @property
     def duration_s(self) -> float:
-        """How long the slowest query took."""
+        """Duration of the slowest query."""
         return max((observation.duration_s for observation in self.used), default=0.0)

@@ -1,4 +1,4 @@
-"""Which queries a run asks: every distinct one once."""
+"""The queries of a run: every distinct one once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from opscheck.core.query import Query
 from opscheck.core.units import Duration
 
 Questions: TypeAlias = tuple[Expectation, tuple[Query[Any], ...]]
-"""An expectation and what it asks."""
+"""An expectation and its queries."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One query and how long its answer may take."""
+    """One query and its time limit."""
 
     query: Query[Any]
     timeout_s: float
@@ -22,9 +22,9 @@ class Asked:
 
 def timeout_of(expectation: Expectation, query: Query[Any], default: Duration) -> float:
     """
-    How long a query of this expectation may take.
+    The time limit of a query of this expectation.
 
-    Its own word, the expectation's, that of the target it asks, else the policy's.
+    The first that is set: of the query, the expectation, its target, the policy.
     """
     if query.time_limit_s is not None:
         return query.time_limit_s
@@ -33,7 +33,7 @@ def timeout_of(expectation: Expectation, query: Query[Any], default: Duration) -
 
 
 def first_questions(expectations: Iterable[Expectation]) -> list[Questions]:
-    """The first queries of each of these expectations; one that is skipped has none, and is left out."""
+    """The first queries of each of these expectations; a skipped one is left out."""
     return [
         (one, tuple(dict.fromkeys((*one.queries(), *one.evidence_queries()))))
         for one in expectations
@@ -43,9 +43,9 @@ def first_questions(expectations: Iterable[Expectation]) -> list[Questions]:
 
 def plan(questions: Iterable[Questions], default: Duration) -> list[Asked]:
     """
-    The distinct queries of these expectations in their order, those of one group side by side.
+    The distinct queries of these expectations in their order, with groups kept together.
 
-    A query that several ask may take as long as the most patient of them allows.
+    A query of several expectations has the longest of their time limits.
     """
     timeouts: dict[Query[Any], float] = {}
     for expectation, queries in questions:

@@ -1,24 +1,24 @@
-"""Which samples of many runs stay: the newest, and ever fewer the older they are."""
+"""Retention of samples: the newest, and fewer of the older ones."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 OLDEST = timedelta(days=40)
-"""What is older is dropped; growth over a month still finds its sample."""
+"""Older samples are deleted; growth over a month still finds its sample."""
 RATIO = 3
 """
-Of any age there is a sample that is so old or up to three times older, where a run was made at such a time.
+For any age there is a sample of that age or up to three times older, if a run was made then.
 
 Growth over a day, a week or a month finds one between half and twice that age. Over 40 days of a run per minute this
 leaves twenty samples at most.
 """
 SHORTEST = timedelta(minutes=1)
-"""Samples that are closer together than this are not kept apart for it."""
+"""Samples closer together than this count as one."""
 
 
 def thinned(taken: Iterable[datetime], now: datetime) -> set[datetime]:
     """
-    Those of the samples taken at these times that stay.
+    The samples to keep, of those taken at these times.
 
     It can be done again at any later time: two neighbours come closer together, seen from then, and never apart.
     What is ahead of `now` stays as it is; the clock went backwards, and may be set right again.
@@ -34,7 +34,7 @@ def thinned(taken: Iterable[datetime], now: datetime) -> set[datetime]:
 
 
 def _next(past: list[datetime], place: int, now: datetime) -> int:
-    """The oldest sample that is within reach of this one; its neighbour where none is."""
+    """The oldest sample within reach of this one, or else its neighbour."""
     reach = max(now - past[place], SHORTEST) * (RATIO - 1)
     following = place + 1
     while following + 1 < len(past) and past[place] - past[following + 1] <= reach:

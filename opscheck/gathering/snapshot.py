@@ -1,4 +1,4 @@
-"""Snapshot files: what was observed, to be judged later, elsewhere, or again with another policy."""
+"""Snapshot files: observations to judge later, elsewhere, or with another policy."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ SNAPSHOT_SCHEMA = "opscheck.snapshot/v1"
 
 
 class SnapshotError(UserError):
-    """A snapshot file that cannot be judged; the text says what to do."""
+    """A snapshot file that cannot be judged; the text contains the next step."""
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +36,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot:
-    """The observations of an earlier run, found again by their queries."""
+    """The observations of an earlier run by query."""
 
     def __init__(self, file: _File, secrets: Secrets) -> None:
         self.taken_at = file.taken_at
@@ -45,7 +45,7 @@ class Snapshot:
         self._entries = {_key(entry.name, entry.query): entry.observation for entry in file.observations}
 
     def get(self, query: Query[Any]) -> Observation | None:
-        """The observation of `query`, None when the snapshot does not hold it."""
+        """The observation of `query`; None when the snapshot does not contain it."""
         raw = self._entries.get(_cleaned_key(query, self._secrets))
         if raw is None:
             return None
@@ -55,15 +55,15 @@ class Snapshot:
                 return observation
             return _typed(observation, query)
         except msgspec.ValidationError as error:
-            # A file that was edited, or that another version has written.
+            # An edited file, or a file of another version.
             text = f"the snapshot's answer to {query.text()} cannot be read: {error}"
             return self._without_answer(text)
 
     def find(self, query: Query[Any]) -> Observation:
-        """The observation of `query`; a problem says so when the snapshot does not hold it."""
+        """The observation of `query`, with a problem when the snapshot does not contain it."""
         if (observation := self.get(query)) is not None:
             return observation
-        text = f"the snapshot of {self.taken_at:%Y-%m-%d %H:%M} UTC does not hold {query.text()}"
+        text = f"the snapshot of {self.taken_at:%Y-%m-%d %H:%M} UTC does not contain {query.text()}"
         return self._without_answer(text)
 
     def _without_answer(self, text: str) -> Observation:
@@ -80,8 +80,8 @@ def write_snapshot(
     environment: str,
     secrets: Secrets,
 ) -> None:
-    """Write every observation, without any secret, readable by its owner alone. Raises OSError."""
-    # Text by text and not as one: a port number that came from the environment stays a number.
+    """Write every observation without secrets, readable only by its owner. Raises OSError."""
+    # Text by text and not the whole file: a port number from the environment stays a number.
     entries = [
         _Entry(
             name=query.name,
@@ -103,14 +103,14 @@ def read_snapshot(path: Path, secrets: Secrets) -> Snapshot:
     except OSError as error:
         raise SnapshotError(f"{path}: the snapshot cannot be read: {error.strerror}") from error
     except msgspec.MsgspecError as error:
-        raise SnapshotError(f"{path}: this is no snapshot that --save wrote: {error}") from error
+        raise SnapshotError(f"{path}: not an opscheck snapshot file: {error}") from error
     if file.schema != SNAPSHOT_SCHEMA:
         raise SnapshotError(f"{path}: expected {SNAPSHOT_SCHEMA}, got {file.schema}; take a new one with --save")
     return Snapshot(file, secrets)
 
 
 def _typed(observation: Observation, query: Query[Any]) -> Observation:
-    """The observation with its answers as what they are, and not as JSON has them. Raises msgspec.ValidationError."""
+    """The observation with its answers in their own types. Raises msgspec.ValidationError."""
     earlier = (
         msgspec.structs.replace(sample, answer=msgspec.convert(sample.answer, query.answer))
         for sample in observation.earlier
@@ -124,5 +124,5 @@ def _key(name: str, fields: object) -> str:
 
 
 def _cleaned_key(query: Query[Any], secrets: Secrets) -> str:
-    # The file was cleaned, so a query that holds a value from the environment is found under its cleaned form.
+    # The file has no secrets, so a query with a value from the environment is found under its redacted form.
     return _key(query.name, secrets.clean_value(msgspec.to_builtins(asdict(query))))

@@ -1,5 +1,5 @@
 """
-The state file: what earlier runs were answered, for questions whose answers say little without an interval.
+The state file: answers of earlier runs, for queries whose answers need an interval.
 
 SQLite keeps it, so that two runs at once take turns, and a run that is killed leaves it as it was before.
 """
@@ -25,13 +25,13 @@ from opscheck.core.target import Target
 from opscheck.gathering.retention import OLDEST, thinned
 
 SCHEMA_VERSION = 1
-"""What this opscheck writes; a change of the tables below makes it one more."""
+"""The schema version; a change of the tables below increments it."""
 APPLICATION_ID = 0x6F707363
-"""`opsc`: by this a database is known as a state file, and another program's is left alone."""
+"""`opsc`: identifies a database as a state file; other databases are not touched."""
 
 _BUSY_S = 5.0
-_BEGIN_ANEW = "move it away, and the next run begins a new one"
-_OTHER_SHAPE = "another version of opscheck has written them"
+_BEGIN_ANEW = "move it away; the next run creates a new one"
+_OTHER_SHAPE = "they were written by another version of opscheck"
 _SERIES = """
 CREATE TABLE series (
   id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, environment TEXT NOT NULL, target TEXT NOT NULL, query TEXT NOT NULL
@@ -49,7 +49,7 @@ _BEGINNING = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
-# Made where it is first needed, so that a file of an earlier version has it too; that version leaves it alone.
+# Created when first needed, so that a file of an earlier version gets it too; that version ignores it.
 _KEEPING = """
 CREATE TABLE IF NOT EXISTS keeping (series INTEGER PRIMARY KEY REFERENCES series (id), microseconds INTEGER NOT NULL)
 """
@@ -58,21 +58,21 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class StateError(Exception):
-    """The state file cannot be read or written; the text says why, and what to do."""
+    """The state file cannot be read or written; the text contains the reason and the next step."""
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer as it is kept. It is made of builtins, so that it can come from another process."""
+    """One stored answer, made of builtins, so that it can come from another process."""
 
     key: bytes
     environment: str
     target: str
     query: str
     taken_at: int
-    """Microseconds since 1970."""
+    """Microseconds since 1970-01-01 UTC."""
     answer: bytes
     kept_whole_for: int | None = None
-    """For how many microseconds every answer stays; None of those that are thinned."""
+    """Retention in microseconds; None for thinned samples."""
 
 
 class Memory:
@@ -85,7 +85,7 @@ class Memory:
         self._secrets = secrets
 
     def recall(self, observations: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
-        """These observations, each with the samples that were taken before it. Raises StateError."""
+        """These observations, each with its earlier samples. Raises StateError."""
         with self._telling("read"), self._connected(create=False) as connection:
             if connection is None:
                 return dict(observations)
@@ -95,7 +95,7 @@ class Memory:
             return {query: self._recalled(connection, query, one) for query, one in observations.items()}
 
     def note(self, query: Query[Any], observation: Observation) -> Note:
-        """The answer as it is kept: without any secret."""
+        """The answer as it is stored: without secrets."""
         answer = msgspec.json.encode(self._secrets.clean_value(observation.answer))
         query = query.remembered_as
         target = self._targets[query.target]
@@ -110,9 +110,9 @@ class Memory:
         )
 
     def keep(self, notes: Iterable[Note]) -> None:
-        """Write these down, and drop what is no longer needed. All of it or nothing. Raises StateError."""
+        """Write these samples and delete expired ones, in one transaction. Raises StateError."""
         with self._telling("written"), self._connected(create=True) as connection:
-            assert connection is not None  # noqa: S101 - it was to be created
+            assert connection is not None  # noqa: S101 - the file was opened for creation
             connection.execute("BEGIN IMMEDIATE")
             if not _is_ours(connection):
                 for statement in _BEGINNING:
@@ -139,7 +139,7 @@ class Memory:
         try:
             written = zlib.decompress(answer)
             decoded = msgspec.json.decode(written, type=query.answer)
-            if b"${" in written:  # to look through an answer of thousands of rows takes its time
+            if b"${" in written:  # redacting an answer of thousands of rows is slow
                 decoded = self._secrets.restore_value(decoded)
             return Sample(taken_at=_EPOCH + taken_at * _MICROSECOND, answer=decoded)
         except (zlib.error, msgspec.MsgspecError, UnicodeError, OverflowError, TypeError):
@@ -147,10 +147,10 @@ class Memory:
 
     def _key(self, query: Query[Any]) -> bytes:
         """
-        Which question to which system this is.
+        The key of a query to a system.
 
         The name of a target is not enough: the same policy is used for several systems, by its variables. That is
-        also why nothing is cleaned here; a digest tells nobody the address.
+        also why nothing is redacted here: the address cannot be read from a digest.
         """
         query = query.remembered_as
         target = self._targets[query.target]
@@ -167,12 +167,12 @@ class Memory:
             yield None
             return
         if not self.path.is_file():
-            raise StateError("it is no regular file")
-        # Not read-only: what a killed run has left half done is undone by the next one that opens the file.
+            raise StateError("not a regular file")
+        # Not read-only: opening the file rolls back the transaction of a killed run.
         address = f"{self.path.absolute().as_uri()}?mode=rw"
         connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None)
         try:
-            connection.execute("PRAGMA auto_vacuum = FULL")  # of a file that has yet to begin: it shrinks again
+            connection.execute("PRAGMA auto_vacuum = FULL")  # only for a new file: it shrinks again
             yield connection
         finally:
             connection.close()
@@ -186,7 +186,7 @@ class Memory:
 
 
 def _exists(path: Path) -> bool:
-    """As Path.exists, but a path that cannot be looked at is no path where nothing is. Raises OSError."""
+    """Like Path.exists, but raises OSError for a path that cannot be inspected."""
     try:
         path.stat()
     except FileNotFoundError:
@@ -195,16 +195,16 @@ def _exists(path: Path) -> bool:
 
 
 def _is_ours(connection: sqlite3.Connection) -> bool:
-    """True for a state file, False for an empty one. Raises StateError for what must be left alone."""
+    """True for a state file, False for an empty one. Raises StateError for any other file."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if not tables and not application and not version:
         return False
     if application != APPLICATION_ID:
-        raise StateError(f"it is a database of another program; name another file, or {_BEGIN_ANEW}")
+        raise StateError(f"a database of another program; name another file, or {_BEGIN_ANEW}")
     if version != SCHEMA_VERSION:
-        text = f"another version of opscheck has written it (schema {version}, this one knows {SCHEMA_VERSION})"
+        text = f"it was written by another version of opscheck (schema {version}, this one knows {SCHEMA_VERSION})"
         raise StateError(f"{text}; use that one, or {_BEGIN_ANEW}")
     return True
 
@@ -233,7 +233,7 @@ def _thin(connection: sqlite3.Connection, series: int, now: datetime) -> None:
 
 
 def _drop_old(connection: sqlite3.Connection) -> None:
-    """What is no longer asked is not thinned; it ends here."""
+    """Samples of removed queries are not thinned; they expire here."""
     now, longest = _microseconds(datetime.now(UTC)), OLDEST // _MICROSECOND
     connection.execute(
         "DELETE FROM samples WHERE taken_at < ? - coalesce("
@@ -254,8 +254,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-        return f"another run has held it for {_BUSY_S:g}s"
-    # Not an OperationalError, such as a full disk: the file itself is wrong.
+        return f"locked by another run for {_BUSY_S:g}s"
+    # Not an OperationalError, such as a full disk: the file itself is corrupt.
     if type(error) is sqlite3.DatabaseError:
         return f"{error}; {_BEGIN_ANEW}"
     return str(error)

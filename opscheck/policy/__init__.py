@@ -1,1 +1,1 @@
-"""What is expected: policy files, read with the place of every word, layered, and checked as a whole."""
+"""Policy files: read with line and column of every value, layered, and validated as a whole."""

@@ -1,4 +1,4 @@
-"""What must hold between the parts of a policy: ids, waivers, severities, who is called, and what to type."""
+"""Consistency between the parts of a policy: ids, waivers, severities, escalation, and commands."""
 
 from collections.abc import Sequence as Entries
 from datetime import date
@@ -15,14 +15,14 @@ _SOON_DAYS = 14
 
 
 def check_severities(issues: Issues) -> None:
-    """Every severity is in the table; a layer could have taken one away."""
+    """Every severity has an entry; a layer can remove one."""
     table = issues.root.items.get("severities")
     if isinstance(table, Mapping) and (missing := [one.value for one in Severity if one.value not in table.items]):
         issues.at(table, ("severities",), f"expected an entry for {', '.join(missing)} too")
 
 
 def check_environment(issues: Issues) -> None:
-    """The policy says which system it is about."""
+    """The policy has an environment."""
     if "environment" not in issues.root.items:
         issues.at(issues.root, (), "the key `environment` is missing", hint="such as `environment: production`")
 
@@ -34,30 +34,30 @@ def check_ids(issues: Issues) -> None:
         name = text_of(node)
         if name in first:
             place = first[name].place
-            rule = f"expected an id of its own; {shown_text(name)} stands at {place.file}:{place.line} already"
+            rule = f"expected an id of its own; {shown_text(name)} is already used at {place.file}:{place.line}"
             issues.at(node, ("expectations", index), rule)
         elif name is not None:
             first[name] = node
 
 
 def check_names(issues: Issues) -> None:
-    """Nothing that names an item of pytest is secret: it is selected by that name, and every report is found by it."""
+    """No name of a pytest item is secret: it selects the item, and reports contain it."""
     for index, entry in _mappings(issues.root, "expectations"):
         for path, node in _public_parts(entry):
             if isinstance(node, Scalar) and not node.unset and node.written != str(node.value):
-                rule = "expected a name that may be shown; the value of a variable is secret"
+                rule = "expected a public name; the value of a variable is secret"
                 hint = "write it here, or list the variable in `public_variables`"
                 issues.at(node, ("expectations", index, *path), rule, node.shown, hint)
 
 
 def _public_parts(entry: Mapping) -> list[tuple[tuple[str | int, ...], Node]]:
-    """What of an expectation becomes part of pytest's own names: its id, its check and its tags."""
+    """The values of an expectation that become pytest names: its id, its check and its tags."""
     names = [((key,), entry.items[key]) for key in ("id", "check") if key in entry.items]
     return [*names, *((("tags", index), tag) for index, tag in enumerate(items_of(entry.items.get("tags"))))]
 
 
 def check_waivers(issues: Issues, sections: PolicyFile, today: date, *, strict: bool) -> None:
-    """Each waiver is of one expectation, once. With `strict`, none may be over."""
+    """Each expectation has at most one waiver. With `strict`, none may have expired."""
     ids = _ids(issues.root)
     seen: set[str] = set()
     for index, node in _named(issues.root, "waivers"):
@@ -75,12 +75,12 @@ def check_waivers(issues: Issues, sections: PolicyFile, today: date, *, strict: 
 
 
 def waiver_notices(waivers: Entries[Waiver], today: date) -> tuple[str, ...]:
-    """A sentence for each waiver that is over, or will be within 14 days."""
+    """A sentence for each waiver that has expired or expires within 14 days."""
     return tuple(notice for waiver in waivers if (notice := _notice(waiver, today)))
 
 
 def check_escalation(issues: Issues) -> None:
-    """A rule for one expectation names one that exists."""
+    """A rule for one expectation names an existing one."""
     ids = _ids(issues.root)
     for index in range(len(items_of(issues.root.items.get("escalation")))):
         node, path = walk(issues.root, ("escalation", index, "match", "id"))
@@ -91,7 +91,7 @@ def check_escalation(issues: Issues) -> None:
 
 
 def check_commands(issues: Issues, index: int, expectation: Expectation) -> None:
-    """Remediation commands name only what a finding can know, and can be written safely."""
+    """Remediation commands name only known facts, and can be quoted safely."""
     commands = expectation.remediation.commands if expectation.remediation else ()
     for number, command in enumerate(commands):
         path = ("expectations", index, "remediation", "commands", number)
@@ -105,15 +105,15 @@ def check_commands(issues: Issues, index: int, expectation: Expectation) -> None
 
 def _refuse_expired(issues: Issues, index: int, waiver: Waiver) -> None:
     path = ("waivers", index, "expires")
-    rule = "expected a day that is not over; the waiver does not count any more"
-    issues.at(walk(issues.root, path)[0], path, rule, waiver.expires.isoformat(), "renew it, or take the waiver out")
+    rule = "expected today or a later day; the waiver has expired"
+    issues.at(walk(issues.root, path)[0], path, rule, waiver.expires.isoformat(), "renew or remove the waiver")
 
 
 def _notice(waiver: Waiver, today: date) -> str | None:
     because = f"({waiver.owner}: {waiver.reason})"
     left = (waiver.expires - today).days
     if left < 0:
-        return f"the waiver of {waiver.id} expired on {waiver.expires} and does not count any more {because}"
+        return f"the waiver of {waiver.id} expired on {waiver.expires} and no longer applies {because}"
     if left > _SOON_DAYS:
         return None
     when = "today" if left == 0 else "tomorrow" if left == 1 else f"in {left} days"

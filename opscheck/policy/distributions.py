@@ -1,4 +1,4 @@
-"""The distributions that a policy `uses`: their systems, and which version of each is installed."""
+"""The distributions in `uses` of a policy: their systems and installed versions."""
 
 from collections.abc import Iterator
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution, entry_points
@@ -18,7 +18,7 @@ OWN = "opscheck"
 
 
 def add_used(registry: Registry, issues: Issues) -> tuple[UsedDistribution, ...]:
-    """Add the systems of the distributions in the policy's `uses`; what is wrong with one is added to `issues`."""
+    """Add the systems of the distributions in `uses`; errors are added to `issues`."""
     used: dict[str, UsedDistribution] = {}
     for index, node in enumerate(items_of(issues.root.items.get("uses"))):
         text = text_of(node)
@@ -35,7 +35,7 @@ def add_used(registry: Registry, issues: Issues) -> tuple[UsedDistribution, ...]
 def add_distribution(registry: Registry, requirement: str) -> UsedDistribution:
     """Add the systems of the installed distribution that meets `requirement`. Raises BrokenSystemError."""
     found = _installed(requirement)
-    if found.name.lower() != OWN:  # its systems are known; a policy may still ask for a version of it
+    if found.name.lower() != OWN:  # its systems are known; a policy may still require a version of it
         _add_systems(registry, found)
     return UsedDistribution(name=found.name, version=found.version)
 
@@ -49,12 +49,12 @@ def owner_of_kind(kind: str) -> str | None:
     """
     The installed distribution, other than opscheck, that brings targets of this kind.
 
-    The descriptors of strangers are imported for that, so it is asked for hints in errors alone.
+    It imports the descriptors of unused distributions, so it is only for hints in errors.
     """
     for entry_point, owner in _strangers():
         try:
             system = load_system(entry_point, owner)
-        except BrokenSystemError:  # told where a policy uses it
+        except BrokenSystemError:  # reported when a policy uses it
             continue
         if kind in system.kinds and not system.kinds[kind].inline:
             return owner
@@ -62,7 +62,7 @@ def owner_of_kind(kind: str) -> str | None:
 
 
 def hint_to_use(owner: str, what: str) -> str:
-    """What to do where an installed distribution brings what a policy names, and the policy does not use it."""
+    """The hint for a policy that needs an installed distribution but does not use it."""
     return f"the installed distribution {owner} brings {what}; add it to the policy: `uses: [{owner}]`"
 
 
@@ -102,14 +102,14 @@ def _add_systems(registry: Registry, found: Distribution) -> None:
             )
     own = found.entry_points.select(group=GROUP)
     if not own:
-        raise BrokenSystemError(f"{found.name} brings no system: it has no entry point in the group {GROUP}")
+        raise BrokenSystemError(f"{found.name} has no system: its metadata has no entry point in the group {GROUP}")
     for entry_point in own:
         registry.add_system(load_system(entry_point, found.name), found.name)
 
 
 def _needs(found: Distribution) -> Iterator["Requirement"]:
-    """What a distribution requires of opscheck."""
+    """The version of opscheck that a distribution requires."""
     for needed in map(_requirement, found.requires or ()):
-        # One that is invalid pip has refused, or never read.
+        # pip has rejected an invalid one, or never read it.
         if needed and needed.name.lower() == OWN and (needed.marker is None or needed.marker.evaluate()):
             yield needed

@@ -2,7 +2,7 @@
 Reading one YAML 1.2 file, bounded in size, depth and alias expansion.
 
 The C parser hands out events, and the document is built here with a stack of its own: nothing recurses, so that a
-file which nests without end is refused at the first level that is too deep.
+file of unlimited depth is rejected at the first level that is too deep.
 """
 
 from collections.abc import Iterator
@@ -35,14 +35,14 @@ _TAG = "tag:yaml.org,2002:"
 _LARGEST = 2**63
 _MOST_DIGITS = 1000
 _SYNTAX_HINTS = {
-    "mapping values are not allowed in this context": 'a text with ": " in it is written in quotes',
-    "found character that cannot start any token": "a text that begins with it is written in quotes",
+    "mapping values are not allowed in this context": 'write a text that contains ": " in quotes',
+    "found character that cannot start any token": "write a text that begins with it in quotes",
 }
 
 
 @dataclass(frozen=True)
 class Document:
-    """One file: its values with their places, its bytes, and what is wrong so far."""
+    """One file: its values with their places, its bytes, and its issues so far."""
 
     root: Mapping
     content: bytes
@@ -53,7 +53,7 @@ def read_document(path: Path, shown: str) -> Document:
     """
     Read a policy file. `shown` names it in errors.
 
-    Raises CannotOpenError when it cannot be opened, PolicyError when it is no YAML mapping within the bounds.
+    Raises CannotOpenError when it cannot be opened, PolicyError when it is not a YAML mapping within the limits.
     """
     source, content = read_text(path, shown)
     composer = _Composer(source)
@@ -71,7 +71,7 @@ def _not_a_mapping(root: Node | None, source: Source) -> Issue:
 
 @dataclass
 class _Open:
-    """A list or mapping whose end has not come yet."""
+    """An open list or mapping."""
 
     node: Sequence | Mapping
     anchor: str | None
@@ -80,7 +80,7 @@ class _Open:
     size: int = 1
     height: int = 1
     dropped: bool = False
-    """True while the value comes whose key cannot be kept."""
+    """True during a value whose key is invalid."""
 
     @property
     def id(self) -> str | None:
@@ -108,7 +108,7 @@ class _Composer:
         self._loader = CCoreLoader(self.source.text)
 
     def compose(self) -> Node | None:
-        """The root of the only document, None when there is none. Raises PolicyError."""
+        """The root of the only document; None without one. Raises PolicyError."""
         for event in self._events():
             kind = type(event)
             if kind is ScalarEvent:
@@ -120,7 +120,7 @@ class _Composer:
             elif kind is AliasEvent:
                 self._alias(event)
             elif kind is DocumentStartEvent and self.root is not None:
-                self._refuse(event.start_mark.index, "expected one document; a second one starts here")
+                self._refuse(event.start_mark.index, "expected one document; a second one begins here")
         return self.root
 
     # -- events ------------------------------------------------------------------------------------------------------
@@ -132,18 +132,18 @@ class _Composer:
         except yaml.MarkedYAMLError as error:
             raise PolicyError([*self.issues, self._syntax(error)]) from None
         except yaml.YAMLError as error:
-            raise PolicyError([*self.issues, self._issue(0, f"this is not YAML: {error}")]) from None
+            raise PolicyError([*self.issues, self._issue(0, f"invalid YAML: {error}")]) from None
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> Issue:
         mark = error.problem_mark or error.context_mark
         index = 0 if mark is None else mark.index
         if self.source.text[index : index + 1] == "\t":
-            return self._issue(index, "expected spaces; YAML is not indented with tabs")
+            return self._issue(index, "expected spaces; YAML does not allow tabs for indentation")
         context = f" {error.context}" if error.context else ""
         if mark and error.context_mark and error.context_mark.line != mark.line:
             context += f" that starts at line {error.context_mark.line + 1}"
         return self._issue(
-            index, f"this is not YAML: {error.problem}{context}", hint=_SYNTAX_HINTS.get(error.problem or "")
+            index, f"invalid YAML: {error.problem}{context}", hint=_SYNTAX_HINTS.get(error.problem or "")
         )
 
     def _scalar(self, event: Any) -> None:
@@ -160,7 +160,7 @@ class _Composer:
     def _start(self, event: Any) -> None:
         at = event.start_mark.index
         if self._open and self._awaits_key():
-            self._refuse(at, "expected a key that is text")
+            self._refuse(at, "expected text as a key")
         if len(self._open) == MAX_DEPTH:
             self._refuse(at, f"expected at most {MAX_DEPTH} levels of nesting")
         is_mapping = type(event) is MappingStartEvent
@@ -180,12 +180,12 @@ class _Composer:
         at = event.start_mark.index
         anchored = self._anchored.get(event.anchor)
         if self._open and self._awaits_key():
-            self._refuse(at, "expected a key that is text", f"an alias (*{event.anchor})")
+            self._refuse(at, "expected text as a key", f"an alias (*{event.anchor})")
         if anchored is None:
             self._refuse(at, f"expected the anchor &{event.anchor} to end before this alias of it")
         self._aliased += anchored.size
         if self._aliased > MAX_ALIASED:
-            self._refuse(at, f"expected at most {MAX_ALIASED:,} values that come from aliases")
+            self._refuse(at, f"expected at most {MAX_ALIASED:,} values from aliases")
         if len(self._open) + anchored.height > MAX_DEPTH:
             self._refuse(at, f"expected at most {MAX_DEPTH} levels of nesting")
         node = msgspec.structs.replace(anchored.node, key_at=self._key_at(at))
@@ -206,7 +206,7 @@ class _Composer:
         if not isinstance(value, str):
             hint = f'write it in quotes: "{written}"' if written else None
             shown = written or "nothing"
-            self.issues.append(self._issue(at, "expected a key that is text", shown, hint))
+            self.issues.append(self._issue(at, "expected text as a key", shown, hint))
             parent.dropped = True
         elif written == "<<":
             hint = "write the keys out, or layer files with `extends`"
@@ -214,7 +214,7 @@ class _Composer:
             parent.dropped = True
         elif (first := parent.node.items.get(written)) is not None:  # type: ignore[union-attr]  # it is a mapping
             line = first.key_place.line
-            rule = f"expected each key once; {shown_text(written)} stands at line {line} already"
+            rule = f"expected each key once; {shown_text(written)} is already at line {line}"
             self.issues.append(self._issue(at, rule))
             parent.dropped = True
 
@@ -253,14 +253,14 @@ class _Composer:
         if tag == _TAG + "str":
             return text
         try:
-            # Python refuses to read an integer of more than some thousand digits.
+            # Python rejects an integer of more than some thousand digits.
             long = len(text) > _MOST_DIGITS and tag == _TAG + "int"
             value = _LARGEST if long else self._loader.construct_object(yaml.ScalarNode(tag, text))
         except (yaml.YAMLError, ValueError, LookupError):
             rule = f"expected a value without the tag {_shown_tag(tag)}"
             self.issues.append(self._issue(at, rule, shown_text(text)))
             return text
-        # A limit that is not finite, or that no float holds, could never be broken.
+        # A limit that is infinite, or too large for a float, could never be violated.
         if isinstance(value, int | float) and not -_LARGEST < value < _LARGEST:
             self.issues.append(self._issue(at, "expected a finite number below 2^63", shown_text(text).strip('"')))
             return 0
@@ -272,7 +272,7 @@ class _Composer:
         return Issue(*self.source.place(at), self._path(), rule, value, hint)
 
     def _path(self) -> str:
-        """Where in the document the parser is."""
+        """The current position of the parser."""
         text = ""
         for one, inner in zip_longest(self._open, self._open[1:]):
             if isinstance(one.node, Sequence):

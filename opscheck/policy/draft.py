@@ -1,4 +1,4 @@
-"""Loading a policy: its files first, and its expectations once the checks that judge them are known."""
+"""Loading a policy: its files first, and its expectations when their checks are known."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -51,12 +51,12 @@ def read_policy(  # noqa: PLR0913 - how a policy is read, by name
     layer_allowed: bool = False,
 ) -> "Draft":
     """
-    Read a policy with all that it extends, and replace its variables.
+    Read a policy with all files that it extends, and replace its variables.
 
-    Raises PolicyError when a file cannot be read. Whatever else is wrong comes out in `Draft.finish`, together with
-    what is wrong with the expectations. With `keep_unset` a variable that is not set stays as it is written.
-    `registry` is what is known before the policy's `uses`; the bundled systems by default. With `layer_allowed` a file
-    with neither `environment` nor `expectations` is no error: other policies extend it. The policy extends the files
+    Raises PolicyError when a file cannot be read. `Draft.finish` raises all other errors, including those
+    of expectations. With `keep_unset` a reference to an unset variable stays.
+    `registry` has the systems before the policy's `uses`; by default the bundled ones. With `layer_allowed` a file
+    with neither `environment` nor `expectations` is valid: other policies extend it. The policy extends the files
     `below` too, in this order.
     """
     secrets = Secrets()
@@ -106,7 +106,7 @@ class Draft:
     What is wrong is kept, and `finish` raises all of it at once.
     """
 
-    def __init__(  # noqa: PLR0913 - what was read, by name
+    def __init__(  # noqa: PLR0913 - the parts that were read, by name
         self,
         path: Path,
         sha256: str,
@@ -127,9 +127,9 @@ class Draft:
         self.uses = add_used(self.registry, issues)
         self._targets = Targets(issues, secrets, self.registry)
         self.is_layer = layer_allowed and not {"environment", "expectations"} & set(issues.root.items)
-        """True for a file that other policies extend, and that cannot be run itself."""
+        """True for a layer, which other policies extend and which cannot be run itself."""
         self._entries = [] if self.is_layer else list(_read_entries(issues))
-        # A timeout is not filled in: the target's own goes before the policy's.
+        # A timeout gets no default here: the target's own overrides the policy's.
         self._defaults = self._sections.defaults.model_dump(exclude={"timeout"}, exclude_none=True)
         self._made: dict[type[Expectation], dict[int, Expectation]] = {}
         for check in (check_severities, check_ids, check_names, *(() if self.is_layer else (check_environment,))):
@@ -137,7 +137,7 @@ class Draft:
 
     @property
     def environment(self) -> str:
-        """The policy's environment; empty when it does not say it as it should."""
+        """The policy's environment; empty when invalid."""
         return self._sections.environment or ""
 
     def check_names(self) -> set[str]:
@@ -145,30 +145,30 @@ class Draft:
         return {entry.check for entry in self._entries if entry.check is not None}
 
     def unknown_checks(self) -> set[str]:
-        """Those of them that nobody has defined so far."""
+        """The names of unknown checks so far."""
         return self.check_names() - set(self.registry.checks)
 
     def entries(self, kind: type[Expectation]) -> list[Expectation]:
-        """The policy's expectations of this kind, in its order: those that are valid. What is wrong is kept."""
+        """The valid expectations of this kind, in policy order. Errors are kept for `finish`."""
         return list(self._by_index(kind).values())
 
     def ids_of_unknown_checks(self) -> list[str]:
-        """The ids of the entries whose check is unknown so far."""
+        """The ids of entries with an unknown check so far."""
         unknown = self.unknown_checks()
         return [entry.id for entry in self._entries if entry.id is not None and entry.check in unknown]
 
     def finish(self, *, today: date, strict: bool = False, without_unknown: bool = False) -> Policy:
         """
-        The whole policy. With `strict`, a waiver that has expired is an error and no notice.
+        The whole policy. With `strict`, an expired waiver is an error instead of a notice.
 
         With `without_unknown` the entries whose check is unknown are left out: the caller accounts for them.
 
-        Raises PolicyError with everything that is wrong with it.
+        Raises PolicyError with all errors.
         """
         kinds = [kind for name in self.check_names() if (kind := self.registry.expectation_type(name)) is not None]
         made = {index: one for kind in kinds for index, one in self._by_index(kind).items()}
         targets = self._targets.known()
-        # What is asked only now may be asked again, with more kinds known: it stays out of what is kept.
+        # Errors of this call are not kept: a later call may know more kinds.
         issues = self._issues.copy()
         self._targets.refuse_unknown_kinds(issues)
         if self._asks_targets:
@@ -181,7 +181,7 @@ class Draft:
         issues.raise_any(self.secrets)
         left_out = len(self.ids_of_unknown_checks()) if without_unknown else 0
         if len(made) + left_out != len(self._entries):
-            raise AssertionError(f"{len(self._entries)} entries became {len(made)} expectations, and no error says why")
+            raise AssertionError(f"{len(self._entries)} entries became {len(made)} expectations without an error")
         return self._policy(targets, tuple(made[index] for index in sorted(made)), today)
 
     def _policy(self, targets: Mapping[str, Target], expectations: tuple[Expectation, ...], today: date) -> Policy:
@@ -225,7 +225,7 @@ class Draft:
         return made and with_own_targets(made, entry.node)
 
     def _names_a_wrong_target(self, details: ErrorDetails) -> bool:
-        """True when the target is there; what is wrong with it is told where it stands."""
+        """True when the target exists; its own errors are reported at its place."""
         given = details["input"]
         return details["type"] == "unknown_target" and isinstance(given, str) and given in self._targets.nodes
 
@@ -248,7 +248,7 @@ class Draft:
 
 
 def _read_sections(issues: Issues) -> PolicyFile:
-    """What a policy says beside its targets and expectations. A section that is wrong is reported and left out."""
+    """The other sections of a policy. An invalid section is reported and left out."""
     values = {key: plain(node) for key, node in issues.root.items.items() if key not in _CHECKED_IN_EACH_FILE}
     try:
         return PolicyFile.model_validate(values)
@@ -282,5 +282,5 @@ def _known_checks(name: str, checks: Iterable[str]) -> str:
     near = nearest(name, checks)
     if near is not None:
         return f"did you mean {near}?"
-    known = f"of {system} there are {alike}" if alike else f"no check of {system or 'that name'} ships with opscheck"
-    return f"{known}; a check of your own is known once the folder that holds it is named too"
+    known = f"of {system} there are {alike}" if alike else f"opscheck has no check of {system or 'that name'}"
+    return f"{known}; for a check of your own, name its folder too"

@@ -1,4 +1,4 @@
-"""What is wrong with a policy, told so that the person who wrote it can mend it."""
+"""Errors of a policy, for the person who wrote it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,9 +13,9 @@ from opscheck.policy.nodes import Mapping, Node, Path, path_text
 @dataclass(frozen=True)
 class Issue:
     """
-    One thing that is wrong, where it stands, and what to write instead.
+    One error: its place, and the expected value.
 
-    `line` and `column` start at 1; both are 0 when it concerns the file as a whole. `value` is what came, as a
+    `line` and `column` start at 1; both are 0 for the whole file. `value` is what came, as a
     person would write it.
     """
 
@@ -35,7 +35,7 @@ class Issue:
         return visible(": ".join(part for part in (place, self.path, text) if part))
 
     def without(self, secrets: Secrets) -> "Issue":
-        """The same issue with no secret in it."""
+        """The same issue without secrets."""
         return replace(
             self,
             path=secrets.clean(self.path),
@@ -46,7 +46,7 @@ class Issue:
 
 
 class PolicyError(UserError):
-    """Everything that is wrong with a policy, in the order of its lines. Its text has one line for each."""
+    """All errors of a policy, in line order. Its text has one line for each."""
 
     def __init__(self, issues: Iterable[Issue]) -> None:
         self.issues = tuple(sorted(dict.fromkeys(issues), key=attrgetter("file", "line", "column")))
@@ -54,7 +54,7 @@ class PolicyError(UserError):
 
 
 class Issues:
-    """What is wrong with one document so far. What was found while it was read is told once, at each place."""
+    """The errors of one document so far. Errors found while reading are reported once per place."""
 
     def __init__(self, root: Mapping, while_reading: Iterable[Issue] = ()) -> None:
         self.root = root
@@ -62,26 +62,26 @@ class Issues:
         self._unreadable = {_place(issue) for issue in self._found if issue.path}
 
     def at(self, node: Node, path: Path, rule: str, value: str | None = None, hint: str | None = None) -> None:
-        """Add one that stands at a value."""
+        """Add an error at a value."""
         self.add([Issue(*node.place, path_text(self.root, path), rule, value, hint)])
 
     def at_key(self, node: Node, path: Path, rule: str, hint: str | None = None) -> None:
-        """Add one that stands at the key of a value."""
+        """Add an error at the key of a value."""
         self.add([Issue(*node.key_place, path_text(self.root, path), rule, hint=hint)])
 
     def add(self, issues: Iterable[Issue]) -> None:
-        """Add some, but those of a value that could not be read."""
+        """Add errors, except those of unreadable values."""
         self._found += [issue for issue in issues if _place(issue) not in self._unreadable]
 
     def copy(self) -> "Issues":
-        """The same so far."""
+        """The errors so far."""
         copied = Issues(self.root)
         copied._found = list(self._found)
         copied._unreadable = self._unreadable
         return copied
 
     def raise_any(self, secrets: Secrets) -> None:
-        """Raise PolicyError when there are any, with no secret in it."""
+        """Raise PolicyError if there are errors, without secrets."""
         if self._found:
             raise PolicyError(issue.without(secrets) for issue in self._found)
 

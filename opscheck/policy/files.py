@@ -1,4 +1,4 @@
-"""Opening a policy file: a bounded number of bytes, UTF-8, and a plain reason where that fails."""
+"""Opening a policy file: limited size, UTF-8, and a clear error."""
 
 import codecs
 import stat
@@ -27,28 +27,28 @@ def standard_input() -> bytes:
 
 
 class CannotOpenError(Exception):
-    """There are no bytes to read; the text says why."""
+    """The file cannot be opened; the text contains the reason."""
 
 
 def read_text(path: Path, shown: str) -> tuple[Source, bytes]:
     """
     A policy file as text and as bytes. `shown` names it in errors.
 
-    Raises CannotOpenError when it cannot be opened, PolicyError when what it holds is no text or is too long.
+    Raises CannotOpenError when it cannot be opened, PolicyError when it is not text or too long.
     """
     content = _read(path, shown)
     text = _decoded(content, shown).removeprefix("\ufeff")
     source = Source(shown, text)
-    # The parser would find it too, but says only at which byte.
+    # The parser would find it too, but reports only the byte offset.
     if odd := Reader.NON_PRINTABLE.search(text):
-        rule = f"expected text that can be printed; this is the control character U+{ord(odd.group()):04X}"
+        rule = f"expected printable text, got the control character U+{ord(odd.group()):04X}"
         raise PolicyError([Issue(*source.place(odd.start()), "", rule)])
     return source, content
 
 
 def _read(path: Path, shown: str) -> bytes:
     content = standard_input() if path == STANDARD_INPUT else _read_file(path, shown)
-    _refuse_too_large(len(content), shown)  # a pipe has no size before it is read
+    _refuse_too_large(len(content), shown)  # the size of a pipe is unknown before reading
     return content
 
 
@@ -56,14 +56,14 @@ def _read_file(path: Path, shown: str) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise CannotOpenError("expected a file; this is a directory")
+            raise CannotOpenError("expected a file, got a directory")
         _refuse_too_large(status.st_size, shown)
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise CannotOpenError(f"no such file{_near(path)}") from None
     except PermissionError:
-        raise CannotOpenError("no permission to read it; let the user who runs opscheck read it") from None
+        raise CannotOpenError("no permission to read it; grant read access to the user who runs opscheck") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in its name
         raise CannotOpenError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
 

@@ -1,4 +1,4 @@
-"""Secrets that stand in a policy file itself."""
+"""Secrets in a policy file itself."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _SHORTEST_WORD = 8  # "Bearer" is none
 
 def register_secrets(model: BaseModel, node: Mapping, secrets: Secrets) -> None:
     """
-    Make the credentials in the secret fields of `model` known. `node` is what it was made of.
+    Add the credentials in the secret fields of `model` to the secrets. `node` is what it was made of.
 
     A URL or connection string hides the credential inside it. A header that is named like a credential is one as
     a whole; where its value came from a variable, the variable is known already.
@@ -34,7 +34,7 @@ def register_secrets(model: BaseModel, node: Mapping, secrets: Secrets) -> None:
 
 @cache
 def secret_fields(model: type[BaseModel]) -> dict[str, str]:
-    """The fields of `model` whose values are secret, by the keys that policies give them."""
+    """The secret fields of `model`, by their key in a policy."""
     return {field.alias or name: name for name, field in model.model_fields.items() if _is_secret(field.annotation)}
 
 

@@ -23,22 +23,22 @@ MAX_LAYERS = 50
 _BY_ID = frozenset({"expectations", "waivers"})
 
 Expand = Callable[[list[str]], Variables]
-"""Makes what replaces the variables in one file's `extends`, given the file's public variables."""
+"""Creates the variables for one file's `extends`, given the file's public variables."""
 
 
 @dataclass(frozen=True)
 class Layers:
-    """A policy with all that it extends."""
+    """A policy with all files that it extends."""
 
     root: Mapping
     sha256: str
-    """Of the policy file and, in the order in which they are named, of all that it extends."""
+    """Of the policy file and, in order, of all files that it extends."""
     issues: tuple[Issue, ...]
 
 
 def read_layers(path: Path, expand: Expand, below: Iterable[Path] = ()) -> Layers:
     """
-    Read a policy and what it extends, and merge them: mappings key by key, lists replaced.
+    Read a policy and the files that it extends, and merge them: mappings key by key, lists replaced.
 
     It extends the files `below` too, in this order, without naming them.
     The entries of `expectations` and `waivers` merge by id. Each file is merged once, after all that it extends;
@@ -47,7 +47,7 @@ def read_layers(path: Path, expand: Expand, below: Iterable[Path] = ()) -> Layer
     reading = _Reading(expand)
     reading.start([*below, path])
     if reading.incomplete:
-        # What an absent layer would have said is not known: nothing else can be judged.
+        # The content of a missing layer is unknown: nothing else can be validated.
         raise PolicyError(reading.issues)
     content = b"".join(document.content for document in reading.named.values())
     return Layers(_merge_all(reading.merged), hashlib.sha256(content).hexdigest(), tuple(reading.issues))
@@ -104,7 +104,7 @@ class _Reading:
         real = os.path.realpath(target)
         if real in self._open:
             circle = [*list(self._open.values())[list(self._open).index(real) :], self._open[real]]
-            self._refuse(mention, f"expected files that do not extend each other in a circle: {' -> '.join(circle)}")
+            self._refuse(mention, f"expected files that do not extend each other in a cycle: {' -> '.join(circle)}")
         elif len(self._open) == MAX_LAYERS:
             self._refuse(mention, f"expected at most {MAX_LAYERS} files that extend each other")
         elif real not in self.named:
@@ -114,7 +114,7 @@ class _Reading:
                 self._refuse(mention, f"{name.written}: {error}")
 
     def _name(self, mention: Node, root: Mapping) -> Expanded | None:
-        """The file that `extends` names. None when it names none, and then that is told."""
+        """The file that `extends` names; None after an error."""
         name = self.expand(public_names(root)).expand(text_of(mention) or "")
         if name.faults:
             rule, hint = name.faults[0]
@@ -150,7 +150,7 @@ def _version_issues(root: Mapping) -> list[Issue]:
         return [Issue(*root.place, "", rule, hint=f"write `version: {VERSION}`")]
     if isinstance(version, Scalar) and version.value == VERSION and not isinstance(version.value, bool):
         return []
-    rule = f"expected {VERSION}, the version of the policy language that this opscheck reads"
+    rule = f"expected {VERSION}, the version of the policy language of this opscheck"
     return [Issue(*version.place, "version", rule, version.shown)]
 
 
@@ -178,11 +178,11 @@ def _merge_documents(base: Mapping, overlay: Mapping) -> Mapping:
 
 
 def _merge_by_id(base: Sequence, overlay: Sequence) -> Sequence:
-    """An entry of the overlay merges into the base's first entry of its id, and keeps that one's place."""
+    """An entry of the overlay merges into the base's first entry of its id, at that place."""
     items = list(base.items)
     places = {name: index for index, item in reversed(list(enumerate(items))) if (name := _id(item)) is not None}
     for entry in overlay.items:
-        # A second entry of the same id in one file finds no place left, and is found to be one too many later.
+        # A second entry of the same id in one file is reported as a duplicate later.
         index = places.pop(_id(entry) or "", None)
         below = None if index is None else items[index]
         if index is None or not isinstance(below, Mapping):
@@ -198,7 +198,7 @@ def _id(entry: Node) -> str | None:
 
 
 def _merge(base: Node, overlay: Node) -> Node:
-    """`overlay` over `base`. A null in a mapping takes away what the base says there."""
+    """`overlay` over `base`. A null in a mapping removes the value of the base."""
     if not isinstance(base, Mapping) or not isinstance(overlay, Mapping):
         return overlay
     items = dict(base.items)

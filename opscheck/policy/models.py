@@ -22,7 +22,7 @@ _VARIABLE = re.compile(NAME_PATTERN)
 
 
 def _day(value: object) -> date:
-    # `2026` is a number in YAML, and a lenient parser makes 1 January of it: a waiver that is over.
+    # `2026` is a number in YAML, and a lenient parser reads 1 January: an expired waiver.
     if isinstance(value, date):
         return value
     try:
@@ -49,20 +49,20 @@ class _Part(BaseModel):
 
 
 class SeverityLevel(_Part):
-    """What a severity means, and how soon somebody must act."""
+    """The meaning of a severity, and its response time."""
 
     name: Text
-    """What people call it."""
+    """Name, such as Critical."""
     description: str = ""
-    """What is at stake."""
+    """Impact, such as: production is down."""
     respond_within: Duration
-    """How soon somebody must have answered."""
+    """Response time."""
     escalate_after: Duration
-    """How long an escalation step waits that does not say so itself."""
+    """Delay of an escalation step without `after`."""
 
 
 class Match(_Part):
-    """Which findings an escalation rule is for. What is left out matches every one."""
+    """The findings that an escalation rule is for. An omitted key matches all findings."""
 
     tag: Tag | None = None
     """Findings of expectations with this tag."""
@@ -76,31 +76,31 @@ class EscalationStep(_Part):
     """One call."""
 
     after: Duration | None = None
-    """How long after the finding; the severity's escalate_after by default."""
+    """Delay after the finding; default: `escalate_after` of the severity."""
     notify: Text
-    """Who is called."""
+    """Person or team to notify."""
 
 
 class EscalationRule(_Part):
-    """Who is called for which findings. The first rule that matches counts."""
+    """An escalation rule. The first matching rule applies."""
 
     match: Match = Match()
-    """Which findings it is for."""
+    """The findings that it is for."""
     steps: tuple[EscalationStep, ...] = Field(min_length=1)
-    """Who is called, and when."""
+    """Persons or teams to notify, with their delay."""
 
 
 class Waiver(_Part):
-    """Somebody takes the responsibility for a violation until a day, for a reason."""
+    """A waiver: an owner accepts a violation until a day, for a reason."""
 
     id: Identifier
     """The expectation whose violations it waives."""
     reason: Text
-    """Why, such as the change that mends it."""
+    """Reason, such as the change that fixes it."""
     owner: Text
-    """Who takes the responsibility."""
+    """Person or team that accepts the violation."""
     expires: Day
-    """The last day on which it counts, YYYY-MM-DD, until its end in UTC."""
+    """Last day on which it applies, YYYY-MM-DD, in UTC."""
 
     def expired(self, today: date) -> bool:
         """True when `today` (in UTC) is past its last day."""
@@ -108,55 +108,55 @@ class Waiver(_Part):
 
 
 class Defaults(_Part):
-    """What holds for every expectation that says nothing else."""
+    """Defaults of all expectations."""
 
     timeout: Timeout | None = None
-    """How long a question may take, where neither the expectation nor its target says so."""
+    """Time limit of a query, unless the expectation or its target sets one."""
     owner: Text | None = None
-    """Who looks after it."""
+    """Person or team responsible."""
     runbook: Text | None = None
-    """Where the long answer stands."""
+    """URL of the runbook."""
     tags: tuple[Tag, ...] | None = None
-    """Words to select it by."""
+    """Tags of every expectation, for selection."""
 
 
 class PolicyFile(_Part):
-    """A policy of opscheck: what should be true of which target, and how bad it is when it is not."""
+    """A policy of opscheck: targets, the expectations about them, and their severities."""
 
     version: Literal[1] = 1
-    """The version of this language."""
+    """Version of the policy language."""
     extends: Text | Annotated[list[Text], Field(min_length=1)] | None = None
-    """A policy file, or several, that this one adds to. `opscheck:base.yaml` names one that ships with opscheck."""
+    """Policy files that this one extends. `opscheck:base.yaml` is bundled with opscheck."""
     environment: Text | None = None
-    """Which system this is about, such as production."""
+    """The environment, such as production."""
     defaults: Defaults = Defaults()
-    """What holds for every expectation that says nothing else."""
+    """Defaults of all expectations."""
     uses: tuple[Text, ...] = ()
-    """Installed distributions whose systems it uses beside the bundled ones, such as `opscheck-memcached>=0.1`."""
+    """Installed distributions with other systems, such as `opscheck-memcached>=0.1`."""
     public_variables: tuple[VariableName, ...] = ()
-    """Environment variables whose values may be shown. The value of every other one is secret."""
+    """Environment variables whose values may be shown. All other values are secret."""
     targets: dict[Identifier, dict[str, Any]] = {}
-    """The systems that can be reached, each under the name that expectations call it by."""
+    """The systems to check, by the name that expectations use."""
     severities: dict[Severity, SeverityLevel] = {}
-    """What P0 to P3 mean. What is not said here is as in opscheck:base.yaml."""
+    """Meaning and response time of P0 to P3; defaults are in opscheck:base.yaml."""
     escalation: tuple[EscalationRule, ...] = ()
-    """Who is called for which findings, and when; the first rule that matches counts."""
+    """Escalation rules; the first matching rule applies."""
     expectations: tuple[dict[str, Any], ...] = ()
-    """What should be true."""
+    """The expectations."""
     waivers: tuple[Waiver, ...] = ()
-    """Violations that somebody takes the responsibility for, until a day."""
+    """Accepted violations, each until a day."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy that was read and checked as a whole."""
+    """A policy that was read and validated as a whole."""
 
     path: Path
     environment: str
     sha256: str
-    """Of the policy file and, in the order in which they are named, of all that it extends."""
+    """Of the policy file and, in order, of all files that it extends."""
     targets: Mapping[str, Target]
-    """Those of the policy, and those that its expectations bring themselves."""
+    """The targets of the policy, and inline targets of its expectations."""
     severities: Mapping[Severity, SeverityLevel]
     escalation: tuple[EscalationRule, ...]
     expectations: tuple[Expectation, ...]
@@ -166,11 +166,11 @@ class Policy:
     secrets: Secrets
     default_timeout: Duration
     notices: tuple[str, ...]
-    """Waivers that expire soon or have expired."""
+    """Notices about waivers that have expired or expire within 14 days."""
     sources: Mapping[str, Source]
     uses: tuple[UsedDistribution, ...] = ()
-    """Those of its `uses`, as they are installed."""
+    """The installed distributions of its `uses`."""
 
     def source(self, name: str) -> Source:
-        """Where the expectation with this id stands. Raises KeyError."""
+        """The place of the expectation with this id. Raises KeyError."""
         return self.sources[name]

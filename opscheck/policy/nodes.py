@@ -1,4 +1,4 @@
-"""A YAML document as plain values that remember where they stand."""
+"""A YAML document as plain values with their places."""
 
 import re
 from bisect import bisect_right
@@ -15,7 +15,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class Place(NamedTuple):
-    """A file as the user named it, and a line and a column in it, both from 1."""
+    """A file as the user named it, with a line and a column, both from 1."""
 
     file: str
     line: int
@@ -30,7 +30,7 @@ class Source:
         self.text = text
 
     def place(self, index: int) -> Place:
-        """Where the character with this index stands."""
+        """The place of the character with this index."""
         line = bisect_right(self._line_starts, index)
         return Place(self.shown, line, index - self._line_starts[line - 1] + 1)
 
@@ -85,7 +85,7 @@ class Sequence(_Node, frozen=True, gc=False):
 
 
 class Mapping(_Node, frozen=True, gc=False):
-    """A mapping whose keys are texts."""
+    """A mapping with text keys."""
 
     items: dict[str, "Node"]
 
@@ -118,7 +118,7 @@ def plain(node: Node) -> Any:
 
 
 def text_of(node: Node | None) -> str | None:
-    """The text of a scalar that is one, else None."""
+    """The text of a text scalar, else None."""
     return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else None
 
 

@@ -60,7 +60,7 @@ def policy_schema(registry: Registry) -> Schema:
 
 
 def _complete() -> Schema:
-    """What the entries of a file that extends no other must say."""
+    """The keys that entries of a file without `extends` must have."""
     return {
         "targets": {"additionalProperties": {"required": ["kind"]}},
         "expectations": {"items": {"required": ["id", "check"]}},
@@ -145,7 +145,7 @@ def _references(schema: Any) -> Iterator[str]:
 
 
 def _with_references(schema: Any, skipping: frozenset[str] | set[str] = frozenset()) -> Any:
-    """`schema` with `${NAME}` allowed wherever a value is asked for that is not any text."""
+    """`schema` that also allows `${NAME}` for each value that is not a text."""
     if isinstance(schema, list):
         return [_with_references(item) for item in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""What was probably meant."""
+"""Suggestions for misspelled names."""
 
 import re
 from collections.abc import Iterable

@@ -37,7 +37,7 @@ class Targets:
         return self._known
 
     def refuse_unknown_kinds(self, issues: Issues) -> None:
-        """Add to `issues` the targets whose kind nobody has defined."""
+        """Add to `issues` the targets of an unknown kind."""
         for name, node in self._open.items():
             kind = node.items.get("kind")
             if kind is None:
@@ -62,7 +62,7 @@ class Targets:
             kind, node, ("targets", name), self._issues, context={SCHEMES_OF_KINDS: self._registry.kind_of_scheme}
         )
         if "name" in node.items:
-            hint = f"the name of this target is the key that it stands under, {name}"
+            hint = f"the name of this target is its key, {name}"
             self._issues.at_key(node.items["name"], ("targets", name, "name"), "unknown key", hint)
         elif target is not None:
             register_secrets(target, node, self._secrets)
@@ -70,7 +70,7 @@ class Targets:
 
 
 def with_own_targets(expectation: Expectation, node: Mapping) -> Expectation:
-    """The expectation, its own targets named by what stands in the policy; `node` is what it was made of."""
+    """The expectation, its inline targets named by their text in the policy; `node` is its source."""
     own = {
         name: value.as_written(written.literal or written.written)
         for name, field in type(expectation).model_fields.items()
@@ -81,7 +81,7 @@ def with_own_targets(expectation: Expectation, node: Mapping) -> Expectation:
 
 
 def refuse_missing(client: Client | None, what: str, issues: Issues, node: Node, path: Path) -> None:
-    """Add to `issues` that `what`, which stands at `path`, needs a client library that is not installed."""
+    """Add to `issues` that `what`, at `path`, needs a client library that is not installed."""
     if client is not None and (missing := client.missing()):
         packages = f"the Python package{'s' * (len(missing) > 1)} {', '.join(missing)}"
         rule = f"{what} need {packages}, which {'are' if len(missing) > 1 else 'is'} not installed"

@@ -69,9 +69,9 @@ def validated(  # noqa: PLR0913 - what an entry is read with, by name
     told_already: Callable[[ErrorDetails], bool] = lambda _: False,
 ) -> M | None:
     """
-    `node`, which stands at `path`, as a `model`; None when it is none, and then `issues` say why.
+    `node`, at `path`, as a `model`; None when invalid, with the errors in `issues`.
 
-    `defaults` fill in keys that are not there. An error that `told_already` accepts is left out.
+    `defaults` fill in missing keys. An error that `told_already` accepts is left out.
     """
     empty = _refuse_empty(model, node, path, issues)
     values = {key: plain(item) for key, item in node.items.items() if key not in empty}
@@ -126,7 +126,7 @@ class _Fault:
 
 @dataclass(frozen=True)
 class Explainer:
-    """Explains what `model` says of the part of a document that stands at `start`."""
+    """Explains errors of `model` about the part of a document at `start`."""
 
     root: MappingNode
     start: Path

@@ -33,7 +33,7 @@ class Expanded:
     """The same with `${NAME}` in place of each secret."""
     unset: list[str] = field(default_factory=list)
     faults: list[tuple[str, str]] = field(default_factory=list)
-    """What is wrong with each reference that could not be replaced, and a hint."""
+    """The error and a hint for each reference that could not be replaced."""
 
     def add(self, value: str, written: str | None = None) -> None:
         """Append a piece."""
@@ -59,7 +59,7 @@ class Variables:
         self._keep_unset = keep_unset
 
     def expand(self, text: str) -> Expanded:
-        """`text` with its references replaced; what is wrong with them stands in `faults`."""
+        """`text` with its references replaced; their errors are in `faults`."""
         expanded, end = Expanded(), 0
         for reference in _REFERENCE.finditer(text):
             expanded.add(text[end : reference.start()])
@@ -114,7 +114,7 @@ def replaced(root: Mapping, variables: Variables) -> tuple[Mapping, list[Issue]]
 
 
 class _Replacing:
-    """Makes a document anew where it holds references; what holds none stays the same object."""
+    """Replaces the references in a document; parts without any stay the same object."""
 
     def __init__(self, root: Mapping, variables: Variables) -> None:
         self._root = root

@@ -1,8 +1,8 @@
 """
 JUnit XML of whole run records.
 
-There is no one schema. What is written here is what these readers take in: Jenkins' junit plugin shows an element's
-`message` and its text, GitLab its text alone, and both tell cases apart by `classname` and `name`.
+JUnit XML has no single schema. This is the form that readers accept: Jenkins' junit plugin shows the `message` and the
+text of an element, GitLab only its text, and both distinguish cases by `classname` and `name`.
 """
 
 import xml.etree.ElementTree as ET  # only written; nothing is parsed
@@ -37,7 +37,7 @@ def document(runs: Sequence[Run]) -> str:
 
 
 class _Suite:
-    """One environment, as `to_xml_report_string` asks for it."""
+    """One environment, as `to_xml_report_string` needs it."""
 
     def __init__(self, environment: str, shards: list[Run]) -> None:
         """Raises ReportError when two of `shards` hold the same expectation."""
@@ -103,8 +103,8 @@ def _results_once(environment: str, shards: Iterable[Run]) -> Iterator[Result]:
         for result in shard.results:
             if result.id in started:
                 raise ReportError(
-                    f"{result.id} stands in two records of {environment}, started {started[result.id]} and "
-                    f"{timestamp(shard.started_at)}; shards of one run hold each expectation once"
+                    f"{result.id} is in two records of {environment}, started {started[result.id]} and "
+                    f"{timestamp(shard.started_at)}; shards of one run contain each expectation once"
                 )
             started[result.id] = timestamp(shard.started_at)
             yield result

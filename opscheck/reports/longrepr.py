@@ -1,4 +1,4 @@
-"""One expectation as plain text: what pytest shows in FAILURES, and what stands inside a JUnit failure."""
+"""One expectation as plain text, for pytest's FAILURES and for JUnit failures."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,9 @@ _FINDINGS_SHOWN = 20
 
 def failure_text(result: Result, most: int | None = _FINDINGS_SHOWN) -> str:
     """
-    What is wrong with one expectation, and what to do, without colour; a few lines for each of `most` findings.
+    The findings of one expectation and their remedies, without colour; a few lines for each of `most` findings.
 
-    Times are absolute: the text is read long after the run. What several findings say alike stands with the first.
+    Times are absolute: the text is read long after the run. Equal remedies are shown once, with the first finding.
     """
     shown = result.findings[:most]
     said: set[str] = set()

@@ -1,4 +1,4 @@
-"""What a result says, as names and texts: the properties of its JUnit test case."""
+"""A result as names and texts: the properties of its JUnit test case."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +10,7 @@ PREFIX = "opscheck"
 
 
 def properties(result: Result) -> list[tuple[str, str]]:
-    """What `result` says, as names and texts; plain builtins, so that they can cross a process border."""
+    """`result` as names and texts; plain builtins, so that they can be sent to another process."""
     own = {
         "id": result.id,
         "check": result.check,
@@ -36,7 +36,7 @@ def properties(result: Result) -> list[tuple[str, str]]:
 
 
 def xml_text(text: str) -> str:
-    """`text` with what XML does not allow, and what a reader would not see, written out; lines and tabs stay."""
+    """`text` with characters that XML does not allow or that are invisible escaped; lines and tabs stay."""
     return "\n".join("\t".join(visible(part) for part in line.split("\t")) for line in text.split("\n"))
 
 

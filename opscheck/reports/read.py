@@ -10,11 +10,11 @@ from opscheck.core.record import RUN_SCHEMA, Run
 
 
 class ReportError(UserError):
-    """A run record that cannot be read, or records that cannot stand in one report."""
+    """A run record that cannot be read, or records that do not fit into one report."""
 
 
 class _Kind(msgspec.Struct):
-    """The one field that says what a file is."""
+    """The field that identifies a file."""
 
     schema: str = ""
 
@@ -31,9 +31,9 @@ def read_run(path: Path) -> Run:
     try:
         run = msgspec.json.decode(content, type=Run)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ReportError(f"{path}: says that it is {RUN_SCHEMA}, and is not: {error}") from None
+        raise ReportError(f"{path}: invalid {RUN_SCHEMA} document: {error}") from None
     if (held := len(run.results)) != run.counts.reported:
-        raise ReportError(f"{path}: holds {held} results and counts {run.counts.reported}; take the record as it was")
+        raise ReportError(f"{path}: holds {held} results and counts {run.counts.reported}; use the unmodified record")
     return run
 
 

@@ -1,5 +1,5 @@
 """
-The published JSON Schema of run records; `run.v1.schema.json` beside this module holds the same.
+The published JSON Schema of run records; `run.v1.schema.json` in this folder is a copy.
 
 After a change: opscheck schema --run > opscheck/reports/run.v1.schema.json
 """
@@ -15,16 +15,19 @@ from opscheck.core import record
 from opscheck.core.record import RUN_SCHEMA, Run
 
 PUBLISHED = Path(__file__).with_name("run.v1.schema.json")
-"""Where the schema stands as a file."""
+"""The schema as a file."""
 
 
 def run_schema() -> dict[str, Any]:
-    """The JSON Schema of `opscheck.run/v1`. Every field is required, but those that are left out where unset."""
+    """The JSON Schema of `opscheck.run/v1`. Every field is required, except those that are omitted when unset."""
     made = msgspec.json.schema(Run)
     for name, definition in made["$defs"].items():
         if "properties" in definition:
             _complete(getattr(record, name), definition)
-    made["$defs"]["Run"]["properties"]["schema"] = {"const": RUN_SCHEMA, "description": "What this document is."}
+    made["$defs"]["Run"]["properties"]["schema"] = {
+        "const": RUN_SCHEMA,
+        "description": "Type and version of the document.",
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:{RUN_SCHEMA.replace('.', ':').replace('/', ':')}",
@@ -35,7 +38,7 @@ def run_schema() -> dict[str, Any]:
 
 
 def _complete(struct: type[msgspec.Struct], definition: dict[str, Any]) -> None:
-    """Say which fields are required, and which texts are times; msgspec says it only of times that must have a zone."""
+    """Add required fields and the format of times; msgspec adds the format only for times with a zone."""
     properties, types = definition["properties"], get_type_hints(struct)
     left_out = {field.name for field in msgspec.structs.fields(struct) if field.default is msgspec.UNSET}
     definition["required"] = [name for name in properties if name not in left_out]

@@ -11,11 +11,11 @@ from opscheck.core.units import Severity, format_duration, format_value
 from opscheck.core.verdicts import Gate
 from opscheck.reports.text import Page, Style, cut, cuts_word, moment, one_line, padded, width_of
 
-# With a row for each other severity and verdict, the counts and the result, they fit into a terminal of 24 lines.
+# With a row for each other severity and verdict, the counts and the result, they fit on 24 lines.
 _ROWS_SHOWN, _ROWS_SHOWN_OF_MANY = 14, 10
 _IDS_SHOWN = 6
 _NARROWEST_TEXT = 8
-_NEAR = 0.2  # of the limit: what is left when a value is worth a look though it passes
+_NEAR = 0.2  # of the limit: a passed value with less room is shown
 _WORDS: dict[int, str] = {
     ExitCode.OPEN: "PASSED",
     ExitCode.CLOSED: "FAILED",
@@ -60,7 +60,7 @@ def measured(measurement: Measurement) -> str:
 
 
 def waiver_text(waiver: WaiverNote | None) -> str:
-    """Until when, by whom and why; empty without a waiver."""
+    """Expiry, owner and reason of a waiver; empty without one."""
     if waiver is None:
         return ""
     until = f"expired {waiver.expires}, no longer applies" if waiver.expired else f"until {waiver.expires}"
@@ -69,7 +69,7 @@ def waiver_text(waiver: WaiverNote | None) -> str:
 
 def _comparator(measurement: Measurement) -> str:
     room = None if measurement.margin is None or measurement.limit is None else measurement.value - measurement.limit
-    # At the limit itself nothing tells a maximum from a minimum.
+    # At the limit itself, maximum and minimum look the same.
     if not room or measurement.margin is None:
         return "limit"
     return ">=" if measurement.margin * room > 0 else "<="
@@ -88,7 +88,7 @@ def _table(run: Run, page: Page, *, verbose: bool) -> list[str]:
 
 
 def _urgency(result: Result) -> tuple[bool, str, int, bool]:
-    """Violated and unknown ones by severity, before those that are waived or skipped."""
+    """Violated and unknown results by severity, before waived and skipped ones."""
     order = _ORDER.index(result.verdict)
     return result.verdict in {Verdict.WAIVED, Verdict.SKIPPED}, severity_of(result), order, bool(result.blocked_by)
 
@@ -138,7 +138,7 @@ def _counted(counts: Counts) -> str:
 
 
 def _due(run: Run, page: Page) -> str:
-    """The first response deadline of what fails the run; a waived or advisory result needs no response for it."""
+    """The first response deadline of results that fail the run; waived and advisory results do not."""
     failing = [one for one in run.results if one.verdict in {Verdict.VIOLATED, Verdict.UNKNOWN} and not one.advisory]
     deadlines = [by for one in failing for by in (one.respond_by, *(each.respond_by for each in one.findings))]
     due = min((by for by in deadlines if by), default=None)
@@ -146,7 +146,7 @@ def _due(run: Run, page: Page) -> str:
 
 
 def reason(run: Run) -> str:
-    """Why the result is what it is; empty where all passed."""
+    """The reason of the result; empty when all passed."""
     reasons = {
         ExitCode.OPEN: _open_reason(run),
         ExitCode.CLOSED: f"violated: {_ids(_proven(run))}" if _proven(run) else _at_gate(run),
@@ -167,7 +167,7 @@ def _open_reason(run: Run) -> str:
 
 
 def _at_gate(run: Run) -> str:
-    """How many are violated at a gate that not every violation reaches."""
+    """The number of violations at a gate that not every violation reaches."""
     proven = len(_proven(run))
     if not proven:
         return "a test that judges no expectation failed"
@@ -176,7 +176,7 @@ def _at_gate(run: Run) -> str:
 
 
 def _proven(run: Run) -> list[Result]:
-    """What closes the gate, each at the severity that was found; more of it may be unknown."""
+    """The results that fail the run, each at its severity."""
     gate = Gate.parse(run.gate.fail_on)
     found = [
         msgspec.structs.replace(one, severity=one.findings[0].severity) if one.findings else one
@@ -204,7 +204,7 @@ def _ids(results: Sequence[Result]) -> str:
 
 
 def _closest(results: Sequence[Result], page: Page) -> list[str]:
-    """The passed value with the least room, where there is little; a count that must merely be present has none."""
+    """The passed value closest to its limit, if close; minimum counts are left out."""
     near = [
         (one.margin / abs(one.limit), result.id, one)
         for result in results

@@ -1,4 +1,4 @@
-"""The terminal summary: what is broken, how bad, since when, who must act by when, and what to type; worst first."""
+"""The terminal report: findings with severity, response deadline, escalation and commands; worst first."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from opscheck.reports.text import Page, Style, cut, distance, moment, one_line, 
 _FINDINGS_SHOWN = 5
 _EVIDENCE_SHOWN = 10
 _VALUE_LINES = 5
-# More of them are counted by system.
+# More passed results are counted by system.
 _PASSED_SHOWN = 30
 
 
@@ -45,12 +45,12 @@ def summary(  # noqa: PLR0913 - the properties of the terminal, and what was req
 
 
 def carried(results: Sequence[Result]) -> list[tuple[Result, list[Result]]]:
-    """What is violated or unknown, worst first, each with the results that only suffer from its outage."""
+    """Violated and unknown results, worst first, each with the results that its outage blocks."""
     broken = [one for one in results if one.verdict in {Verdict.VIOLATED, Verdict.UNKNOWN}]
-    # Only what nothing blocks can carry others; so no result is folded away under one that is itself folded away.
+    # Only a result that is not blocked can report others, so no result is hidden below a hidden one.
     carriers = {one.id for one in broken if one.blocked_by is None}
     folded: dict[str | None, list[Result]] = {carrier: [] for carrier in carriers}
-    # What was found before the outage blocked the rest is told by nobody else.
+    # Findings made before the outage are reported only here.
     own = [one for one in broken if one.blocked_by not in carriers or one.findings]
     for one in broken:
         if not one.findings:
@@ -59,7 +59,7 @@ def carried(results: Sequence[Result]) -> list[tuple[Result, list[Result]]]:
 
 
 def _urgency(block: tuple[Result, list[Result]]) -> tuple[str, bool]:
-    # An outage is as urgent as the worst of what it hides.
+    # An outage has the worst severity of the results that it blocks.
     result, blocked = block
     worst = min(severity_of(one) for one in (result, *blocked))
     return worst, result.verdict is Verdict.UNKNOWN
@@ -92,7 +92,7 @@ def _heading(result: Result, run: Run, page: Page) -> list[str]:
 
 
 def _findings(result: Result, page: Page, *, verbose: bool) -> list[str]:
-    """Each finding with its own remedy; what the worst one has in common with all of them stands once, at the end."""
+    """Each finding with its own remedy; a remedy common to all of them is shown once, at the end."""
     worst = result.findings[0]
     shown = result.findings if verbose else result.findings[:_FINDINGS_SHOWN]
     common = _common_commands(shown)
@@ -127,7 +127,7 @@ def _finding(finding: Finding, result: Result, page: Page, *, verbose: bool) -> 
 
 
 def _respond(by: datetime | None, escalate: Sequence[Call], page: Page) -> list[str]:
-    """The response deadline, who is called now, and who is next."""
+    """The response deadline, the current contact, and the next one."""
     called = [call.notify for call in escalate if call.at <= page.now]
     coming = [f"{call.notify} at {moment(call.at, page.now)}" for call in escalate if call.at > page.now]
     calls = ", ".join([*([f"{' and '.join(called)} now"] if called else []), *coming[:1]])
@@ -162,7 +162,7 @@ def _blocked_name(result: Result, carrier: Result) -> str:
 
 
 def _passed(run: Run, page: Page, *, verbose: bool) -> list[str]:
-    """What passed: with `verbose`, and in a run in which nothing failed; many of them by system."""
+    """The passed results: with `verbose`, and when nothing failed; many of them by system."""
     passed = [one for one in run.results if one.verdict is Verdict.PASSED]
     failed = any(one.verdict in {Verdict.VIOLATED, Verdict.UNKNOWN} for one in run.results)
     if failed and not verbose:
@@ -210,7 +210,7 @@ def _notices(notices: Sequence[str], page: Page) -> list[str]:
 
 
 def _snapshot_note(run: Run, page: Page) -> list[str]:
-    # A live run observes after it starts; only a snapshot is older than the run that judges it.
+    # A live run observes after its start; only a snapshot is older than its run.
     if run.observed_at is None or run.observed_at >= run.started_at:
         return []
     age = distance(run.observed_at, run.started_at).replace(" ago", " before this run")

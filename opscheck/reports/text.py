@@ -1,4 +1,4 @@
-"""Text for a terminal of one width: wrapped, cut, labelled, coloured, and how times are said."""
+"""Text for a terminal of one width: wrapped, cut, labelled, coloured, with times."""
 
 import re
 import unicodedata
@@ -24,17 +24,17 @@ _BREAKS = re.compile(r"(?<![<>]=) ")
 
 
 def one_line(text: str) -> str:
-    """`text` on one line: runs of blanks and line ends are one space, what a terminal would obey is written out."""
+    """`text` on one line: runs of white space are one space, control characters are escaped."""
     return " ".join(visible(word) for word in text.split())
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of `text`, as far as they say something, with everything that a terminal would obey written out."""
+    """The lines of `text` that are not empty, with control characters escaped."""
     return [visible(line.expandtabs().rstrip()) for line in text.splitlines() if line.strip()]
 
 
 def command_lines(command: str) -> list[str]:
-    """The lines of a shell command, to be copied: nothing is changed but what a terminal would obey."""
+    """The lines of a shell command, to be copied: only control characters are escaped."""
     return ["\t".join(visible(part) for part in line.split("\t")) for line in command.rstrip("\n").split("\n")]
 
 
@@ -56,7 +56,7 @@ def for_job_log(text: str) -> str:
 
 
 def width_of(text: str) -> int:
-    """How many columns of a terminal `text` takes."""
+    """The width of `text` in terminal columns."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
@@ -110,7 +110,7 @@ def moment(at: datetime, now: datetime) -> str:
 
 
 def distance(at: datetime, now: datetime) -> str:
-    """How far a time is from `now`: `2h13m ago`, `in 15m`, `now`."""
+    """The distance of a time from `now`: `2h13m ago`, `in 15m`, `now`."""
     seconds = round((at - now).total_seconds())
     if seconds == 0:
         return "now"
@@ -124,7 +124,7 @@ def _columns(character: str) -> int:
 
 
 def _head(text: str, width: int) -> str:
-    """As much of the beginning of `text` as fits."""
+    """The longest beginning of `text` that fits."""
     used = 0
     for index, character in enumerate(text):
         used += _columns(character)
@@ -134,7 +134,7 @@ def _head(text: str, width: int) -> str:
 
 
 class Style(StrEnum):
-    """What a text means; the value is what ANSI calls it (SGR)."""
+    """The meaning of a text; the value is its ANSI code (SGR)."""
 
     WORST = "1;31"
     BAD = "31"
@@ -149,13 +149,13 @@ class Style(StrEnum):
 
 @dataclass(frozen=True)
 class Page:
-    """Lays text out in `width` columns. Every value it is given may come from a target and is made harmless."""
+    """Lays text out in `width` columns. Every value may come from a target and is made harmless."""
 
     width: int
     colour: bool
     now: datetime
     whole: bool = False
-    """True where no line of evidence is cut."""
+    """True when no line of evidence is cut."""
 
     def ink(self, text: str, style: Style) -> str:
         """`text` in `style`, where there is colour. `text` must be harmless already."""
@@ -170,7 +170,7 @@ class Page:
         return [" " * indent + line for line in lines]
 
     def field(self, label: str, text: str, *, most: int | None = None, style: Style = Style.PLAIN) -> list[str]:
-        """A label and its text, wrapped beside the label; nothing where there is no text."""
+        """A label and its text, wrapped next to the label; nothing without text."""
         if not text:
             return []
         first, *rest = self.prose(text, indent=_LABEL + 2, most=most)
@@ -181,7 +181,7 @@ class Page:
         return [self._label(label) + self.ink(one_line(text), style)] if text else []
 
     def quoted(self, label: str, texts: Iterable[str], *, most: int | None) -> list[str]:
-        """A label and lines as they are, each cut where the page ends unless it is `whole`; at most `most` of them."""
+        """A label and lines, each cut at the page width unless it is `whole`; at most `most` of them."""
         lines = [line for text in texts for line in lines_of(text)]
         shown = lines if most is None or len(lines) <= most else lines[:most]
         if more := len(lines) - len(shown):
@@ -191,7 +191,7 @@ class Page:
         return [head + (line if self.whole else cut(line, width)) for head, line in zip(labels, shown, strict=False)]
 
     def commands(self, commands: Sequence[str]) -> list[str]:
-        """Shell commands, each on lines of its own that hold nothing else and are never broken."""
+        """Shell commands, each on lines of its own that contain nothing else and are never broken."""
         return [f"    {self.ink(line, Style.STRONG)}" for command in commands for line in command_lines(command)]
 
     def _label(self, label: str) -> str:

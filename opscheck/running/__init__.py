@@ -1,1 +1,1 @@
-"""One run inside pytest: from the policy's entries to items, reports and the exit code."""
+"""One run inside pytest: items, reports and the exit code."""

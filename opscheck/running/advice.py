@@ -1,4 +1,4 @@
-"""From a finding to what a person does about it: commands, the time to answer, and who is called."""
+"""The remedy, response deadline and escalation of a finding."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -15,9 +15,9 @@ from opscheck.policy.models import Match, Policy, SeverityLevel
 
 def advise(finding: Finding, expectation: Expectation, policy: Policy, now: datetime, claim: str = "") -> Finding:
     """
-    `finding` with its remediation, its response deadline and its escalation; all counted from `now`.
+    `finding` with its remediation, response deadline and escalation, counted from `now`.
 
-    The policy's remediation goes before the finding's own. `claim` is the title where the policy gives none. The
+    The policy's remediation replaces the finding's own. `claim` is the title where the policy gives none. The
     first rule that matches names who is called. A command that cannot be written safely and completely is left out.
     """
     level = policy.severities.get(finding.severity)
@@ -32,7 +32,7 @@ def advise(finding: Finding, expectation: Expectation, policy: Policy, now: date
 
 
 def _facts(finding: Finding, expectation: Expectation, *, environment: str, claim: str) -> dict[str, str]:
-    """What commands may name. The finding's own facts go before those of its target and its expectation."""
+    """The values that commands may name. Facts of the finding override those of its target and its expectation."""
     known = {
         **expectation_facts(expectation),
         **finding.facts,

@@ -1,4 +1,4 @@
-"""Before the first check is reported: which objects have findings that explain those of others."""
+"""Cause analysis, before the first report: the objects whose findings explain others."""
 
 import inspect
 from collections.abc import Iterable, Iterator
@@ -16,9 +16,9 @@ from opscheck.running.observations import Observations
 
 def rehearse(items: Iterable[pytest.Item], state: Observations) -> dict[str, str]:
     """
-    Who tells what is wrong with each object: its reference to an expectation id.
+    The expectation that reports each object: its reference to an expectation id.
 
-    Judging is pure, so that what a check will find is known from what was gathered. A finding that is waived
+    Judging is pure, so the findings of a check are known from the gathered answers. A finding that is waived
     explains nothing: who waives a node has not waived what is wrong with its pods.
     """
     return tellers(_found(items, state))
@@ -36,12 +36,12 @@ def _found(items: Iterable[pytest.Item], state: Observations) -> Iterator[tuple[
 
 
 def _findings(item: pytest.Item, state: Observations) -> list[Finding]:
-    function = item.function  # type: ignore[attr-defined]  # what has an expectation is a function's item
+    function = item.function  # type: ignore[attr-defined]  # an item with an expectation is a function
     check, expectation = bound_check(function), item.stash[EXPECTATION]
     if check is None or not set(inspect.signature(function).parameters) <= {check.argument, "observe", "findings"}:
-        return []  # it needs fixtures, which only pytest can give it
+        return []  # it needs fixtures, which only pytest provides
     findings = Findings(expectation)
     given = {check.argument: expectation, "observe": state.rehearsing(), "findings": findings}
-    with suppress(Exception):  # whatever it meets, it meets again when it is reported; what it found stands
+    with suppress(Exception):  # it raises again when it is reported; earlier findings count
         function(**{name: given[name] for name in inspect.signature(function).parameters})
     return findings.violations

@@ -1,4 +1,4 @@
-"""Which check judges which kind of expectation: by the type of an argument, never by its name."""
+"""Checks, matched to expectations by the type of an argument, never by its name."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from opscheck.core.registry import Registry
 
 @dataclass(frozen=True)
 class Check:
-    """One check: a function, the argument that takes the expectation, and what it claims."""
+    """One check: a function, its expectation argument, and its claim."""
 
     argument: str
     kind: type[Expectation]
@@ -24,7 +24,7 @@ class Check:
 
 
 def bound_check(function: Callable[..., Any]) -> Check | None:
-    """The check that `function` is, None when no argument of it is annotated with a named kind of expectation."""
+    """`function` as a check; None when none of its arguments has the type of a named expectation."""
     for name, parameter in inspect.signature(function).parameters.items():
         kind = _resolved(parameter.annotation, function)
         if isinstance(kind, type) and issubclass(kind, Expectation) and kind.check_name:
@@ -74,7 +74,7 @@ def _resolved(annotation: Any, function: Callable[..., Any]) -> Any:
 
 
 def _docstring(function: Callable[..., Any]) -> tuple[str, str]:
-    """The first paragraph and the second: what the check claims, and what breaks when it is false."""
+    """The first two paragraphs: the claim of the check, and the consequence of a violation."""
     paragraphs = (inspect.getdoc(function) or "").split("\n\n")
     claim, reason = (" ".join(text.split()) for text in [*paragraphs, "", ""][:2])
     return claim, reason

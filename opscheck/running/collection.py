@@ -1,4 +1,4 @@
-"""Collection: which functions are checks, which entries of the policy each of them judges, and what is selected."""
+"""Collection: checks, the policy entries that each of them judges, and selection."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,14 +35,14 @@ class Collector:
         self._unused = {one.checks for one in self._registry.systems.values()} - set(used)
         self._conflicts: list[str] = []
         self.checks: dict[str, Check] = {}
-        self._bound_check = lru_cache(bound_check)  # one function may run as a thousand items, and each asks twice
+        self._bound_check = lru_cache(bound_check)  # one function may have a thousand items, and each looks it up twice
 
     def ignores(self, path: Path) -> bool:
         """True for the checks of a system that this policy does not use."""
         return path in self._unused
 
     def check_of(self, function: Any) -> Check | None:
-        """The check that `function` is, None when it is none."""
+        """`function` as a check; None when it is not one."""
         check = self._bound_check(function)
         if check is None:
             return None
@@ -62,9 +62,9 @@ class Collector:
 
     def finish(self, items: list[pytest.Item], *, judged_in_full: bool, modules_failed: bool) -> Policy:
         """
-        The whole policy. Raises UsageError with everything that is wrong with it.
+        The whole policy. Raises UsageError with all its errors.
 
-        `judged_in_full` asks for a check for each of its expectations: one that is missing would go unnoticed.
+        `judged_in_full` requires a check for each expectation: a missing one would go unnoticed.
         Where `modules_failed`, a check may be unknown because its module cannot be imported; `uncollected` has it.
         """
         try:
@@ -83,7 +83,7 @@ class Collector:
         return policy
 
     def arrange(self, items: list[pytest.Item], policy: Policy, config: pytest.Config) -> None:
-        """Put the items in policy order, mark them with their tags, and leave out what is not selected."""
+        """Sort the items in policy order, mark them with their tags, and deselect the others."""
         found = _by_id(items)
         ours = [found[expectation.id] for expectation in policy.expectations if expectation.id in found]
         for item in ours:
@@ -96,7 +96,7 @@ class Collector:
         items[:] = chosen + [item for item in items if EXPECTATION not in item.stash]
 
     def uncollected(self, items: list[pytest.Item], policy: Policy) -> list[str]:
-        """The ids of what is selected and has no item, such as those whose check could not be imported."""
+        """The ids of selected expectations without an item, such as those whose check could not be imported."""
         found = _by_id(items)
         missing = [one.id for one in policy.expectations if one.id not in found and self._settings.selects(one)]
         return missing + [name for name in self._draft.ids_of_unknown_checks() if self._settings.names(name)]
@@ -104,7 +104,7 @@ class Collector:
     def _unjudged(self, policy: Policy, found: set[str]) -> list[str]:
         selected = [one for one in policy.expectations if self._settings.selects(one)]
         missing = ", ".join(f"{one.id} ({one.check})" for one in selected if one.id not in found)
-        text = f"{self._settings.policy}: no check that was collected judges {missing}"
+        text = f"{self._settings.policy}: no collected check judges {missing}"
         return [f"{text}; name the folder with their checks too, or choose with --only or --tag"] if missing else []
 
 
@@ -117,9 +117,9 @@ def expectation_of(item: pytest.Item, check: Check) -> Expectation | None:
 
 def collection_arguments(config: pytest.Config, draft: Draft) -> list[str]:
     """
-    What pytest collects: the arguments of the command line, else the checks of the systems that the policy uses.
+    The paths that pytest collects: the arguments, or else the checks of the systems that the policy uses.
 
-    The folder with the bundled checks stands for those of every used system, also of another distribution.
+    The folder of the bundled checks means those of every used system, also of other distributions.
     """
     given = list(config.args) if config.args_source is pytest.Config.ArgsSource.ARGS else []
     suite = bundled("checks")
@@ -130,7 +130,7 @@ def collection_arguments(config: pytest.Config, draft: Draft) -> list[str]:
 
 
 def chosen_by_node(config: pytest.Config) -> bool:
-    """True when the caller named single items, or asked for those that failed last: that is a selection."""
+    """True when the command line selects single items or the last failures."""
     return any("::" in argument for argument in config.args) or bool(config.getoption("lf", default=False))
 
 
@@ -139,7 +139,7 @@ def _by_id(items: list[pytest.Item]) -> dict[str, pytest.Item]:
 
 
 def _judged_more_than_once(items: list[pytest.Item]) -> list[str]:
-    """Checks that make several items of one expectation: of several verdicts only one could be reported."""
+    """Errors of checks with several items for one expectation: only one verdict could be reported."""
     by_id: dict[str, list[str]] = {}
     ours = [item for item in items if EXPECTATION in item.stash]
     for item in ours:
@@ -157,7 +157,7 @@ def _judged_more_than_once(items: list[pytest.Item]) -> list[str]:
 
 class CollectionPaths:
     """
-    Leads pytest straight to `places`, the named folders.
+    Makes pytest collect only on the way to `places`, the named folders.
 
     Between the root and a named folder pytest lists every folder on the way and makes a node of each thing in it:
     of thousands of neighbours in a site-packages or a /tmp.
@@ -169,7 +169,7 @@ class CollectionPaths:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        """A folder on the way leads on; one that was named, and what lies in it, is pytest's."""
+        """Collects a parent of a named folder; pytest collects named folders itself."""
         ahead = [place.relative_to(path).parts for place in self._places if place.is_relative_to(path)]
         inside = any(path.is_relative_to(place) for place in self._places)
         if inside or not ahead:
@@ -178,7 +178,7 @@ class CollectionPaths:
 
 
 class _WayThrough(pytest.Directory):
-    """A folder on the way, and where it goes on."""
+    """A parent of a named folder, and the next steps."""
 
     def __init__(self, steps: Sequence[str], **options: Any) -> None:
         super().__init__(**options)

@@ -1,4 +1,4 @@
-"""From what a check did to its judgement."""
+"""The judgement of a finished check."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from opscheck.running.observations import Observations
 
 
 def conclude(item: pytest.Item, call: pytest.CallInfo[None], check: Check, state: Observations) -> Judgement:
-    """What a check that has ended says of its expectation, given all that is known of this run."""
+    """The judgement of a finished check, given the observations of this run."""
     return deduplicated_by_cause(_judged(item, call, check, state), item.stash[EXPECTATION], state.tellers)
 
 
@@ -44,7 +44,7 @@ def _ended(item: pytest.Item, call: pytest.CallInfo[None], check: Check, state: 
     error = call.excinfo.value
     if isinstance(error, CouldNotObserve):
         return _not_observed(item, error, state)
-    # `importorskip` alone sets this inside a function: what a check needs in order to look is not installed.
+    # Only `importorskip` sets this inside a function: a package that the check needs is not installed.
     if isinstance(error, pytest.skip.Exception) and not error.allow_module_level:
         return does_not_apply(str(error.msg))
     if call.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception):

@@ -1,4 +1,4 @@
-"""What a check is given besides its expectation, and where it is kept. Registered only while a policy is judged."""
+"""The fixtures of a check, registered only while a policy is judged."""
 
 import pytest
 
@@ -18,13 +18,13 @@ FINDINGS: pytest.StashKey[Findings] = pytest.StashKey()
 
 @pytest.fixture(name="observe")
 def _observe(request: pytest.FixtureRequest) -> Observing:
-    """Answers a query: `observe(query)`; `observe.now` is the time that everything is judged at."""
+    """Answers a query: `observe(query)`; `observe.now` is the time that checks use as now."""
     observing: Observing = request.node.stash[OBSERVING]
     return observing
 
 
 @pytest.fixture(name="findings")
 def _findings(request: pytest.FixtureRequest) -> Findings:
-    """Takes down measurements and findings: `measure`, `grade` and `add`."""
+    """Records measurements and findings: `measure`, `grade` and `add`."""
     findings: Findings = request.node.stash[FINDINGS]
     return findings

@@ -39,7 +39,7 @@ _STOPPED: dict[int, ExitCode] = {
     pytest.ExitCode.INTERRUPTED: ExitCode.INTERRUPTED,
     pytest.ExitCode.INTERNAL_ERROR: ExitCode.INTERNAL_ERROR,
 }
-# `return answer.status == 200` where `assert` was meant would pass, with a warning that nobody reads.
+# `return answer.status == 200` instead of `assert` would pass with only a warning.
 _NO_RETURN = pytest.mark.filterwarnings("error::pytest.PytestReturnNotNoneWarning")
 
 
@@ -53,7 +53,7 @@ def activate(config: pytest.Config, policies: Sequence[Path]) -> None:
         draft = read_policy(policy, below=below, keep_unset=settings.snapshot is not None)
         snapshot = _snapshot(settings.snapshot, draft) if settings.snapshot else None
         if not draft.unknown_checks():
-            draft.finish(today=_today(snapshot))  # nothing is collected for a policy that is wrong
+            draft.finish(today=_today(snapshot))  # nothing is collected for an invalid policy
     except UserError as error:
         raise pytest.UsageError(str(error)) from None
     given, config.args = config.args, collection_arguments(config, draft)
@@ -65,7 +65,7 @@ def activate(config: pytest.Config, policies: Sequence[Path]) -> None:
 
 
 class RunHooks:
-    """One run: its policy, what was observed, and the result of each expectation."""
+    """One run: its policy, its observations, and the result of each expectation."""
 
     def __init__(self, config: pytest.Config, settings: Settings, draft: Draft, snapshot: Snapshot | None) -> None:
         self._config = config
@@ -93,14 +93,14 @@ class RunHooks:
     # -- start ---------------------------------------------------------------------------------------------------
 
     def pytest_report_header(self) -> str:
-        """Say what is judged, and from what."""
+        """The line with the policy, the gate, and the sources."""
         source = f", snapshot {self._settings.snapshot}" if self._settings.snapshot else ""
         state = f", state {self._settings.state}" if self._settings.state else ""
         uses = "".join(f", uses {one.name} {one.version}" for one in self._draft.uses)
         return f"opscheck: {self._settings.policy}, fails on {self._settings.gate}{source}{state}{uses}"
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Keep the session for the hooks that are not given it."""
+        """Keep the session for hooks without that argument."""
         self._session = session
 
     @pytest.hookimpl(optionalhook=True)
@@ -108,7 +108,7 @@ class RunHooks:
         """
         Under xdist, collect and gather in the controller, before any worker starts.
 
-        The controller collects nothing by itself; but only there can every query be asked once for all workers.
+        The controller collects nothing by itself, but only there can every query be sent once for all workers.
         """
         self._session.perform_collect()
         if not self._session.testsfailed:
@@ -117,34 +117,34 @@ class RunHooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker where the observations are (xdist, in the controller)."""
+        """Pass the observations to a worker (xdist, in the controller)."""
         if self._handover is not None:
             node.workerinput["opscheck"] = self._handover
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take back what a worker has asked for itself, to be remembered (xdist, in the controller)."""
+        """Receive the observations of a worker, for the state file (xdist, in the controller)."""
         if self._observations is not None:
             take_back(node, self._observations)
 
     # -- collection ----------------------------------------------------------------------------------------------
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
-        """Leave out bundled checks that this policy does not use."""
+        """Ignore bundled checks that this policy does not use."""
         return True if self._collector.ignores(collection_path) else None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(
         self, collector: pytest.Module | pytest.Class, name: str, obj: object
     ) -> list[pytest.Item] | None:
-        """Make no item of a check for which the policy has no entry."""
+        """Ignore a check without a policy entry."""
         if not (callable(obj) and hasattr(obj, "__code__") and collector.istestfunction(obj, name)):
             return None
         check = self._collector.check_of(obj)
         return [] if check is not None and not self._draft.entries(check.kind) else None
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Make one item per entry of the policy."""
+        """Create one item per policy entry."""
         check = self._collector.check_of(metafunc.function)
         if check is not None:
             entries = self._draft.entries(check.kind)
@@ -154,7 +154,7 @@ class RunHooks:
     def pytest_collection_modifyitems(
         self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Refuse a policy that is wrong or not judged in full, then select."""
+        """Reject a policy that is invalid or not judged in full, then select."""
         for item in items:
             check = self._check_of(item)
             expectation = expectation_of(item, check) if check else None
@@ -174,11 +174,11 @@ class RunHooks:
         self._selected = [item.stash[EXPECTATION].id for item in items if EXPECTATION in item.stash]
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Take down what was left out on purpose. An item that goes away in silence was lost."""
+        """Record deselected items. An item that disappears in any other way is lost."""
         self._deselected.update(item.stash[EXPECTATION].id for item in items if EXPECTATION in item.stash)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Take down that something could not be collected, where the run goes on all the same."""
+        """Record collection errors after which the run goes on."""
         if report.failed:
             self._strangers_failed.append(_failure(report))
 
@@ -186,12 +186,12 @@ class RunHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Ask every query before the first check runs."""
+        """Send every query before the first check runs."""
         if is_worker(self._config):
             if not session.testsfailed:
                 receive(self._config, self._new_state())
         elif is_controller(self._config):
-            if session.testsfailed:  # xdist would go on without the checks that could not be imported
+            if session.testsfailed:  # xdist would continue without the checks that could not be imported
                 raise session.Interrupted(f"{session.testsfailed} errors during collection")
         elif not (self._config.option.collectonly or session.testsfailed):
             self._gather(session)
@@ -203,7 +203,7 @@ class RunHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Give the check its `observe` and `findings`, or skip what does not apply here."""
+        """Set `observe` and `findings` of the check, or skip it when it does not apply."""
         expectation = item.stash.get(EXPECTATION, None)
         if expectation is None:
             return
@@ -216,7 +216,7 @@ class RunHooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Turn what a check did into its result."""
+        """Create the result of a check."""
         report = yield
         clean(report, self._secrets)
         judged = call.when == "call" or (call.when == "setup" and not report.passed)
@@ -236,7 +236,7 @@ class RunHooks:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take down a result; under xdist this is where the controller gets it."""
+        """Record a result; with xdist the controller receives it here."""
         result = result_of(report)
         if result is not None:
             self._results[result.id] = result
@@ -247,13 +247,13 @@ class RunHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Close the gate or leave it open, and write the record."""
+        """Set the exit code and write the record."""
         if is_worker(self._config) and self._observations is not None:
             hand_back(self._config, self._observations)
         if is_worker(self._config) or self._config.option.collectonly or exitstatus == pytest.ExitCode.USAGE_ERROR:
             return
         if self._handover is not None:
-            # Every worker has read the observations, secrets included, or will never need them.
+            # Every worker has read the observations, which include secrets.
             shutil.rmtree(self._handover["folder"], ignore_errors=True)
         if self._policy is None or self._observations is None:
             return
@@ -279,12 +279,12 @@ class RunHooks:
             sys.stderr.write("".join(f"opscheck: {text}\n" for text in self._unwritten))
 
     def pytest_terminal_summary(self) -> None:
-        """Show what was found, worst first."""
+        """Print the findings, worst first."""
         if self._run is not None:
             self._terminal.summary(self._run)
 
     def pytest_unconfigure(self) -> None:
-        """Give the logging module back as it was."""
+        """Restore the logging module."""
         logging.setLogRecordFactory(self._log_records)
 
     # -- parts ---------------------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ class RunHooks:
 
     @contextmanager
     def _telling(self, option: str, path: Path | None) -> Generator[None]:
-        """Go on where a file cannot be written: what was judged matters more; the exit code tells."""
+        """Continue when a file cannot be written: the verdicts matter more; the exit code is 3."""
         try:
             yield
         except OSError as error:
@@ -338,7 +338,7 @@ class RunHooks:
         made = self._log_records(*arguments, **options)
         try:
             message = made.getMessage()
-        except (TypeError, ValueError, KeyError):  # it does not fit its arguments; a client library's slip is no news
+        except (TypeError, ValueError, KeyError):  # its arguments do not fit; an error of a client library
             message = f"{made.msg} {made.args}"
         message = self._secrets.clean(message)
         made.msg, made.args = for_job_log(message) if is_job_log() else message, ()
@@ -358,7 +358,7 @@ def _snapshot(path: Path, draft: Draft) -> Snapshot:
     environment = draft.secrets.clean(draft.environment)
     unset = "${" in environment  # a variable that is not set where only a snapshot is judged
     if environment and not unset and snapshot.environment != environment:
-        text = f"{path}: this is a snapshot of {snapshot.environment or 'no environment'}, and {draft.path} is about"
+        text = f"{path}: a snapshot of {snapshot.environment or 'no environment'}, and {draft.path} is about"
         raise SnapshotError(f"{text} {environment}; judge it with a policy for {snapshot.environment or 'it'}")
     return snapshot
 
@@ -368,20 +368,20 @@ def _today(snapshot: Snapshot | None) -> Any:
 
 
 def _stops(call: pytest.CallInfo[None]) -> bool:
-    """True when this is no outcome of a check but the end of the session."""
+    """True for the end of the session, which is not the outcome of a check."""
     # pytest goes on after a SystemExit.
     return call.excinfo is not None and isinstance(call.excinfo.value, KeyboardInterrupt | pytest.exit.Exception)
 
 
 def _failure(report: pytest.TestReport | pytest.CollectReport) -> str:
-    """What failed, and the last that is said of it, which is where a traceback ends."""
+    """The failed item and the last line of its traceback."""
     phase = f" ({report.when})" if isinstance(report, pytest.TestReport) and report.when != "call" else ""
     said = [line.removeprefix("E").strip() for line in report.longreprtext.splitlines() if line.startswith("E ")]
     return f"{report.nodeid}{phase}: {said[0]}" if said else f"{report.nodeid}{phase}"
 
 
 def _traceback(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
-    """The traceback that helps to mend a check: of a plain assert, or of a check that itself failed."""
+    """The traceback for the author of a check: of a plain assert, or of an error in the check."""
     if call.excinfo is None or isinstance(call.excinfo.value, CouldNotObserve | pytest.skip.Exception):
         return ""
     return report.longreprtext

@@ -19,12 +19,12 @@ from opscheck.running.settings import RUN_CONFIG
 
 
 class DiscoveryError(UserError):
-    """Check modules that cannot be imported; the text is pytest's own."""
+    """Check modules that cannot be imported; the text is from pytest."""
 
 
 def launch(policies: Sequence[Path], checks: Sequence[Path], options: Sequence[str]) -> int:
     """
-    Judge a policy with pytest in this process, which ends soon after, and return its exit code.
+    Run pytest on a policy in this process and return the exit code.
 
     Each of the policy's files extends those before it.
 
@@ -39,7 +39,7 @@ def launch(policies: Sequence[Path], checks: Sequence[Path], options: Sequence[s
 
 def discover(folders: Iterable[Path], registry: Registry) -> dict[str, Check]:
     """
-    Import the checks in `folders`, add what they judge to the registry, and return them by the names of their checks.
+    Import the checks in `folders`, add their expectations to the registry, and return the checks by name.
 
     Raises DiscoveryError, and BrokenSystemError.
     """
@@ -57,7 +57,7 @@ def discover(folders: Iterable[Path], registry: Registry) -> dict[str, Check]:
 
 
 def _pytest(words: list[str], plugins: list[object]) -> int:
-    # What an environment asks of every pytest, such as -k or --collect-only, would leave checks out unnoticed.
+    # Options for every pytest in the environment, such as -k or --collect-only, would silently leave checks out.
     asked = os.environ.pop("PYTEST_ADDOPTS", None)
     try:
         return int(pytest.main(words, plugins=plugins))
@@ -70,8 +70,8 @@ def _base() -> list[str]:
     here = os.getcwd()  # noqa: PTH109 - the folder as the shell names it, links and all
     return [
         f"--config-file={RUN_CONFIG}",
-        # As little as a file near the current folder may another plugin that happens to be installed change a run.
-        # PYTEST_PLUGINS still names those that checks of one's own need.
+        # Disable plugin autoload: an installed plugin must not change the result.
+        # PYTEST_PLUGINS still names the plugins that own checks need.
         "--disable-plugin-autoload",
         "-popscheck.plugin",
         f"--rootdir={here}",
@@ -89,7 +89,7 @@ def _with_bundled(folders: Sequence[Path]) -> list[Path]:
 
 @dataclass(eq=False)  # pytest keeps its plugins in a set
 class _Finder:
-    """Takes down checks instead of making items of them."""
+    """Records checks instead of creating items."""
 
     checks: dict[str, Check] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
@@ -98,7 +98,7 @@ class _Finder:
     def pytest_pycollect_makeitem(
         self, collector: pytest.Module | pytest.Class, name: str, obj: object
     ) -> list[pytest.Item] | None:
-        # A helper of a check may take the expectation too; only what pytest would run is a check.
+        # A helper may take the expectation too; only functions that pytest would run are checks.
         is_test = callable(obj) and hasattr(obj, "__code__") and collector.funcnamefilter(name)
         check = bound_check(obj) if is_test else None  # type: ignore[arg-type]  # it is callable
         if check is not None:
@@ -111,26 +111,26 @@ class _Finder:
 
 
 class _OfTheCommand:
-    """What pytest does otherwise for `opscheck run`."""
+    """Changes of pytest's behaviour for `opscheck run`."""
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
         """
-        Keep the garbage collector from looking through what stays until the process ends: modules, items, results.
+        Freeze the garbage collector for objects that live until the process ends: modules, items, results.
 
-        pytest collects garbage ten times while it ends, to warn of what was not closed.
+        pytest collects garbage ten times at its end, to warn of unclosed resources.
         """
         gc.freeze()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Show why a check could not be collected, which `--tb=no` keeps back; the run ends there."""
+        """Print collection errors, which `--tb=no` hides; the run ends there."""
         if report.failed:
             sys.stderr.write(f"{report.longreprtext}\n")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """Keep pytest's row of dots away; the summary says it better."""
+        """Hide pytest's row of dots; the summary replaces it."""
         if not isinstance(report, pytest.TestReport) or result_of(report) is None:
             return None
         return ("xfailed" if hasattr(report, "wasxfail") else report.outcome), "", ""

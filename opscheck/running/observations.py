@@ -1,4 +1,4 @@
-"""What one run knows: its policy, what was observed, and which result each expectation got."""
+"""The state of one run: policy, observations, and results."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -21,12 +21,12 @@ from opscheck.running.settings import Settings
 _NOT_GATHERED = Observation(
     taken_at=datetime.fromtimestamp(0, UTC),
     duration_s=0.0,
-    problem=Problem(kind=ProblemKind.UNSUPPLIED, text="it was not gathered"),
+    problem=Problem(kind=ProblemKind.UNSUPPLIED, text="not gathered"),
 )
 
 
 class Observations:
-    """Every observation of a run, wherever it comes from: the targets, a snapshot, or another process."""
+    """Every observation of a run: from the targets, a snapshot, or another process."""
 
     def __init__(self, policy: Policy, registry: Registry, settings: Settings, snapshot: Snapshot | None) -> None:
         self.policy = policy
@@ -34,7 +34,7 @@ class Observations:
         self._settings = settings
         self._snapshot = snapshot
         self.gathered: dict[Query[Any], Observation] = {}
-        """All that was observed so far."""
+        """All observations so far."""
         self._gatherer: Gatherer | None = None
         self._extra_time_s = 0.0
         self._after_answers = {
@@ -44,17 +44,17 @@ class Observations:
         }
         self.remembering = Remembering(_memory(policy, settings))
         self.handed_over: Snapshot | None = None
-        """Observations that another process of this run has taken."""
+        """Observations of another process of this run."""
         self.now = snapshot.taken_at if snapshot else datetime.now(UTC)
         self.carriers: dict[str, str] = {}
-        """Who stands for each outage."""
+        """The expectation that reports each outage."""
         self.tellers: dict[str, str] = {}
-        """Who tells what is wrong with each object that explains others."""
+        """The expectation that reports each object that explains others."""
         self.unwritten: list[str] = []
-        """What could not be written of what was observed."""
+        """Problems while writing the observations."""
 
     def gather(self, selected: Iterable[Expectation], progress: Progress | None) -> None:
-        """Ask everything that the selected expectations name, and find out who stands for each outage."""
+        """Send all queries of the selected expectations, and choose the expectation that reports each outage."""
         selected = list(selected)
         self._extra_time_s = sum(one.extra_time_s for one in selected if one.skip is None)
         questions = first_questions(selected)
@@ -74,16 +74,16 @@ class Observations:
         return Observing(self.gathered, fetch, self.now)
 
     def rehearsing(self) -> Observing:
-        """`observe` for a check that is run before its time: with what was gathered, and nothing else."""
+        """`observe` for cause analysis: only gathered answers."""
         return Observing(self.gathered, lambda _: _NOT_GATHERED, self.now)
 
     def identities(self) -> dict[str, Identity]:
-        """What each target said of itself, by its name."""
+        """The identity that each target reported, by its name."""
         answers = ((query.target, one.answer) for query, one in self.gathered.items())
         return {target: answer for target, answer in answers if isinstance(answer, Identity)}
 
     def save(self) -> None:
-        """Write the snapshot where `--save` says. Raises OSError."""
+        """Write the snapshot to the file of `--save`. Raises OSError."""
         if self._settings.save is not None:
             write_snapshot(
                 self._settings.save,
@@ -94,7 +94,7 @@ class Observations:
             )
 
     def close(self) -> None:
-        """Let go of the targets."""
+        """Close the targets."""
         if self._gatherer is not None:
             self._gatherer.close()
 
@@ -108,7 +108,7 @@ class Observations:
         return observation
 
     def _kept(self, observations: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
-        """These observations with what is remembered of earlier ones; what is to be kept of them is."""
+        """These observations with their earlier samples; remembered ones are recorded."""
         for function in {self._after_answers[one.target] for one in observations if one.target in self._after_answers}:
             policy = self.policy
             self.unwritten += function(policy.targets, observations, policy.environment, policy.secrets)
@@ -124,7 +124,7 @@ class Observations:
     def _follow_up(self, expectation: Expectation) -> tuple[Query[Any], ...]:
         try:
             return tuple(expectation.follow_up_queries(self.rehearsing()))
-        except CouldNotObserve:  # its check meets it too, and tells
+        except CouldNotObserve:  # its check raises it too, and reports it
             return ()
 
     def _open(self) -> Gatherer:
@@ -150,7 +150,7 @@ class Observations:
 
 
 def _memory(policy: Policy, settings: Settings) -> Memory | None:
-    """The run's state file. A snapshot has its own earlier samples, and what is judged from it is no new one."""
+    """The state file of the run; none for a snapshot, which has its own earlier samples and no new ones."""
     if settings.state is None or settings.snapshot is not None:
         return None
     return Memory(settings.state, policy.environment, policy.targets, policy.secrets)

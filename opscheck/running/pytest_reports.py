@@ -1,4 +1,4 @@
-"""How a result looks to pytest: outcome, text, properties. Everything here is plain builtins, for xdist's sake."""
+"""Results as pytest reports: outcome, text, properties. All values are builtins, because xdist sends them."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ _ALLURE_SEVERITIES = {"P0": "blocker", "P1": "critical", "P2": "normal", "P3": "
 
 def present(report: pytest.TestReport, item: pytest.Item, result: Result, traceback: str) -> None:
     """
-    Make `report` say what `result` says.
+    Set outcome, text and properties of `report` from `result`.
 
     Below the gate a violation is pytest's "expected failure": reported, and not failing.
     """
@@ -43,13 +43,13 @@ def present(report: pytest.TestReport, item: pytest.Item, result: Result, traceb
 
 
 def result_of(report: pytest.TestReport) -> Result | None:
-    """The result that travels with `report`, None when it judges no expectation."""
+    """The result in `report`; None when it judges no expectation."""
     carried = getattr(report, RESULT_ATTRIBUTE, None)
     return None if carried is None else msgspec.convert(carried, Result)
 
 
 def clean(report: pytest.TestReport | pytest.CollectReport, secrets: Secrets) -> None:
-    """Keep secrets out of what pytest itself prints: tracebacks, local variables, captured output."""
+    """Redact secrets in pytest's own output: tracebacks, local variables, captured output."""
     if report.longrepr is not None and not isinstance(report.longrepr, tuple):
         text = report.longreprtext
         if (cleaned := secrets.clean(text)) != text:

@@ -1,4 +1,4 @@
-"""From judgements to the results and the record that every report shows: waivers, guidance, source, and no secret."""
+"""Results and the run record: waivers, remedies, source, without secrets."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from opscheck.policy.models import Policy, Waiver
 from opscheck.running.advice import advise
 
 
-def compose(  # noqa: PLR0913 - all that one result is made of, by name
+def compose(  # noqa: PLR0913 - the parts of a result, by name
     policy: Policy,
     expectation: Expectation,
     judgement: Judgement,
@@ -24,15 +24,15 @@ def compose(  # noqa: PLR0913 - all that one result is made of, by name
     gate: Gate,
     claim: str,
 ) -> Result:
-    """The result of one expectation, as it will stand in every report."""
+    """The result of one expectation, as in every report."""
     waiver, now = policy.waivers.get(expectation.id), observing.now
     findings = tuple(advise(finding, expectation, policy, now, claim) for finding in judgement.findings)
     urgent = None
-    if judgement.severity is not None and judgement.blocked_by is None:  # else somebody is called for the cause
+    if judgement.severity is not None and judgement.blocked_by is None:  # otherwise the cause has the escalation
         unknown = judgement.verdict is Verdict.UNKNOWN
         urgent = advise(_unknown(expectation, judgement), expectation, policy, now, claim) if unknown else findings[0]
     verdict = judgement.verdict
-    # What could not be observed is not waived: nobody knows what it would hide.
+    # Unknown is not waived: it may hide another violation.
     if verdict is Verdict.VIOLATED and waiver is not None and not waiver.expired(now.date()):
         verdict = Verdict.WAIVED
     result = Result(
@@ -58,13 +58,13 @@ def compose(  # noqa: PLR0913 - all that one result is made of, by name
         duration_s=observing.duration_s,
         source=policy.source(expectation.id),
     )
-    # Its names are the policy's own words and the same everywhere, though a password may be one of them.
+    # Ids and names come from the policy and are not redacted, even if a password equals one of them.
     names = {"id": result.id, "check": result.check, "blocked_by": result.blocked_by}
     return msgspec.structs.replace(policy.secrets.clean_value(result), **names)
 
 
 def _unknown(expectation: Expectation, judgement: Judgement) -> Finding:
-    """What could not be observed, as a finding: somebody must answer it as soon as the violation it may hide."""
+    """`unknown` as a finding: it has the response deadline of the violation that it may hide."""
     severity = judgement.severity or expectation.worst_severity
     return Finding(subject=expectation.id, severity=severity, observed=judgement.summary, expected="an answer")
 
@@ -80,7 +80,7 @@ def _note(waiver: Waiver | None, now: datetime) -> WaiverNote | None:
     )
 
 
-def record(  # noqa: PLR0913 - all that a record is made of, by name
+def record(  # noqa: PLR0913 - the parts of a record, by name
     policy: Policy,
     gate: Gate,
     selected: Iterable[str],
@@ -92,7 +92,7 @@ def record(  # noqa: PLR0913 - all that a record is made of, by name
     stopped: ExitCode | None,
     strangers_failed: Sequence[str],
 ) -> Run:
-    """The record of a run. `stopped` is why it ended early; `strangers_failed` are what failed beside the checks."""
+    """The record of a run. `stopped`: reason of an early end; `strangers_failed`: failures outside the checks."""
     chosen = set(selected)
     reported = tuple(results[one.id] for one in policy.expectations if one.id in results and one.id in chosen)
     counts = count(len(chosen), reported)
@@ -119,7 +119,7 @@ def record(  # noqa: PLR0913 - all that a record is made of, by name
 
 
 def _targets(policy: Policy, reported: Iterable[Result], identities: Mapping[str, Identity]) -> Iterator[TargetNote]:
-    """What was asked, in the policy's order: a verdict says little about nobody knows which system."""
+    """The queried systems, in policy order: a verdict needs to name its system."""
     asked = {result.target for result in reported}
     for name, target in policy.targets.items():
         if policy.secrets.clean(name) not in asked:
@@ -137,7 +137,7 @@ def _targets(policy: Policy, reported: Iterable[Result], identities: Mapping[str
 
 
 def _lost(policy: Policy, chosen: set[str], reported: Iterable[Result]) -> list[str]:
-    """A sentence that names what has no verdict."""
+    """A sentence that names the expectations without a verdict."""
     lost = chosen - {result.id for result in reported}
     names = ", ".join(one.id for one in policy.expectations if one.id in lost)
-    return [f"no verdict of {names}: the run ended before, or what was to judge it went away"] if lost else []
+    return [f"no verdict of {names}: the run ended before, or its check disappeared"] if lost else []

@@ -1,4 +1,4 @@
-"""What one run takes from its state file, and what it leaves there."""
+"""The samples that a run reads from its state file and writes to it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,9 @@ from opscheck.gathering.state_store import Memory, Note, StateError
 
 class Remembering:
     """
-    The earlier samples of what is observed; without a state file there are none, and it says so.
+    The earlier samples of observations; without a state file none, with a reason.
 
-    No trouble with the file ends a run: it stands in the observations that lack their samples, and in `finish`.
+    An error of the file does not end a run: observations without their samples have it, and `finish` returns it.
     """
 
     def __init__(self, memory: Memory | None) -> None:
@@ -23,7 +23,7 @@ class Remembering:
         self._troubles: list[str] = []
 
     def recalled(self, observations: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
-        """These observations, each that is remembered with its earlier samples. They are to be kept, too."""
+        """These observations, remembered ones with their earlier samples. Those are recorded to be stored."""
         remembered = {query: one for query, one in observations.items() if query.remembered and one.problem is None}
         if not remembered:
             return dict(observations)
@@ -40,7 +40,7 @@ class Remembering:
             return _forgotten(remembered, str(error))
 
     def finish(self) -> list[str]:
-        """Write down what was observed, once, at the end of the run; what went wrong with the file comes back."""
+        """Write the samples, once, at the end of the run; returns the problems of the file."""
         if self._memory is not None and self._notes:
             try:
                 self._memory.keep(self._notes)
@@ -49,11 +49,11 @@ class Remembering:
         return list(dict.fromkeys(self._troubles))
 
     def hand_back(self) -> bytes:
-        """What a worker has to tell the process that writes the file."""
+        """The samples of a worker, for the process that writes the file."""
         return msgspec.json.encode((self._notes, self._troubles))
 
     def take_back(self, handed_back: bytes) -> None:
-        """What a worker has told."""
+        """Add the samples of a worker."""
         notes, troubles = msgspec.json.decode(handed_back, type=tuple[list[Note], list[str]])
         self._notes += notes
         self._troubles += troubles
@@ -64,7 +64,7 @@ def _forgotten(remembered: Mapping[Query[Any], Observation], why: str) -> dict[Q
 
 
 def _with_those_of_now(remembered: Mapping[Query[Any], Observation]) -> dict[Query[Any], Observation]:
-    """The same; those that do nothing but look back see also what was answered beside them."""
+    """The same; queries for earlier answers also see the answers of this run."""
     now: dict[Query[Any], tuple[Sample[Any], ...]] = {}
     for query, one in remembered.items():
         if query.noted and query.remembered_as != query:

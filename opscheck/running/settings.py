@@ -1,4 +1,4 @@
-"""What the command line says about one run."""
+"""The options of one run."""
 
 import os
 from dataclasses import dataclass
@@ -28,44 +28,42 @@ class Settings:
     snapshot: Path | None
     state: Path | None
     timeout: Duration | None
-    """How long gathering may take; None is as long as usual, and longer where the policy's questions say so."""
+    """Time limit of gathering; None for the default, longer when queries have longer limits of their own."""
     concurrency: int
     drill: bool
-    """Whether questions may be asked that write somewhere."""
+    """True when queries may be sent that write somewhere."""
 
     def selects(self, expectation: Expectation) -> bool:
-        """True when `--tag` and `--only` let this expectation through."""
+        """True when `--tag` and `--only` select this expectation."""
         tagged = not self.tags or any(tag in expectation.tags for tag in self.tags)
         return tagged and self.names(expectation.id)
 
     def names(self, name: str) -> bool:
-        """True when `--only` lets this id through."""
+        """True when `--only` selects this id."""
         return not self.only or any(fnmatchcase(name, glob) for glob in self.only)
 
     def allowed(self, expectation: Expectation) -> Expectation:
-        """The expectation, skipped where it needs a word of the command that was not said."""
+        """The expectation, skipped when it needs `--drill` and that is not given."""
         if not expectation.changes_its_target or self.drill or expectation.skip is not None:
             return expectation
         return expectation.model_copy(update={"skip": "it writes to a scratch system; it runs only with --drill"})
 
     def idle_selectors(self, expectations: tuple[Expectation, ...]) -> list[str]:
-        """The selectors that match nothing: each is a typing error, or a check that silently went away."""
+        """Errors for selectors that match nothing: a typing error, or a removed expectation."""
         tags = {tag for expectation in expectations for tag in expectation.tags}
         idle = [
-            f"--tag {tag}: no expectation has this tag; there are {_listed(tags)}"
-            for tag in self.tags
-            if tag not in tags
+            f"--tag {tag}: no expectation has this tag; known: {_listed(tags)}" for tag in self.tags if tag not in tags
         ]
         ids = [expectation.id for expectation in expectations]
         return idle + [
-            f"--only {glob}: no expectation has such an id; there are {_listed(ids)}"
+            f"--only {glob}: no expectation has this id; known: {_listed(ids)}"
             for glob in self.only
             if not any(fnmatchcase(name, glob) for name in ids)
         ]
 
 
 def read_settings(config: pytest.Config, policy: Path) -> Settings:
-    """Read the options. Raises pytest.UsageError, one line for each that is wrong."""
+    """Read the options. Raises pytest.UsageError, one line for each invalid option."""
     return Settings(
         policy=policy,
         gate=_gate(config.getoption("opscheck_fail_on")),
@@ -113,7 +111,7 @@ def _path(text: str | None) -> Path | None:
 
 
 def _file(option: str, text: str | None) -> Path | None:
-    """A file to write; that it cannot be is said before any target is asked."""
+    """A file to write; an error is reported before any query is sent."""
     path = _path(text)
     if path is None:
         return None

@@ -1,4 +1,4 @@
-"""What a run shows on the terminal besides pytest's own lines."""
+"""The terminal output of a run, next to pytest's own lines."""
 
 import os
 from collections.abc import Generator
@@ -23,7 +23,7 @@ def is_job_log() -> bool:
 
 
 class Terminal:
-    """pytest's terminal, where there is one."""
+    """pytest's terminal reporter, if any."""
 
     def __init__(self, config: pytest.Config, secrets: Secrets) -> None:
         self._config = config
@@ -68,5 +68,5 @@ class Terminal:
             reporter.write_line("Run the whole command again to query the targets again.")
 
     def _reporter(self) -> Any:
-        # The reporter's class is public in name only; it may also be absent (-p no:terminal).
+        # The class of the reporter is not public API; it may be absent (-p no:terminal).
         return self._config.pluginmanager.get_plugin("terminalreporter")

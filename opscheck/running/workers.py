@@ -1,4 +1,4 @@
-"""Several processes (pytest-xdist): the controller gathers once, and hands the observations to its workers."""
+"""Several processes (pytest-xdist): the controller gathers once and passes the observations to its workers."""
 
 import tempfile
 from datetime import datetime
@@ -15,21 +15,21 @@ _FILE = "observations.json"
 
 
 def is_worker(config: pytest.Config) -> bool:
-    """True in a process that xdist started."""
+    """True in a worker process of xdist."""
     return hasattr(config, "workerinput")
 
 
 def is_controller(config: pytest.Config) -> bool:
-    """True in the process that distributes items over workers."""
+    """True in the process that distributes items to workers."""
     return config.pluginmanager.hasplugin("dsession")
 
 
 def hand_over(state: Observations) -> dict[str, Any]:
-    """What a worker needs to judge as the controller would; its private `folder` lives as long as the run."""
+    """The input of a worker, so that it judges like the controller; its private `folder` exists during the run."""
     folder = Path(tempfile.mkdtemp(prefix="opscheck-"))
-    # Nothing is hidden here: a worker must judge exactly what was observed.
+    # Not redacted: a worker must judge the exact observations.
     write_snapshot(folder / _FILE, state.gathered, taken_at=state.now, environment="", secrets=Secrets())
-    # Builtins are all that xdist carries.
+    # xdist sends only builtins.
     return {
         "folder": str(folder),
         "now": state.now.isoformat(),
@@ -39,7 +39,7 @@ def hand_over(state: Observations) -> dict[str, Any]:
 
 
 def receive(config: pytest.Config, state: Observations) -> None:
-    """Take the observations over, in a worker."""
+    """Load the observations, in a worker."""
     given = config.workerinput["opscheck"]  # type: ignore[attr-defined]  # xdist puts it there
     state.handed_over = read_snapshot(Path(given["folder"], _FILE), Secrets())
     state.now = datetime.fromisoformat(given["now"])
@@ -48,12 +48,12 @@ def receive(config: pytest.Config, state: Observations) -> None:
 
 
 def hand_back(config: pytest.Config, state: Observations) -> None:
-    """Give the controller what this worker has asked for itself, so that one process writes it down."""
+    """Return the observations of this worker to the controller, so that one process writes them."""
     config.workeroutput["opscheck"] = state.remembering.hand_back()  # type: ignore[attr-defined]  # as above
 
 
 def take_back(node: Any, state: Observations) -> None:
-    """Take over what a worker has asked for itself; one that was killed hands nothing back."""
+    """Add the observations of a worker; a killed worker returns nothing."""
     handed_back = getattr(node, "workeroutput", {}).get("opscheck")
     if handed_back is not None:
         state.remembering.take_back(handed_back)

@@ -19,11 +19,11 @@ from opscheck.core.escaping import visible
         ("\U000e0041", r"\U000e0041"),
     ],
 )
-def test_what_cannot_be_seen_is_written_out(text, shown):
+def test_invisible_characters_are_escaped(text, shown):
     assert shown == visible(text)
 
 
-def test_every_control_and_format_character_and_line_end_is_written_out():
+def test_control_format_and_line_end_characters_are_escaped():
     hidden = [
         chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
     ]

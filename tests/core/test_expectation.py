@@ -61,21 +61,21 @@ def test_a_class_without_a_check_is_no_kind():
 
 
 @pytest.mark.parametrize("name", ["api", "api-health", "api_2.eu", "7"])
-def test_an_id_can_stand_in_a_command_and_a_file_name(door, name):
+def test_id_is_safe_in_commands_and_file_names(door, name):
     assert name == made(door, id=name, severity="P1").id
 
 
 @pytest.mark.parametrize("name", ["", "-api", ".api", "api health", "api/health", "äpi", "api[1]"])
-def test_any_other_id_is_refused(door, name):
+def test_invalid_id_is_rejected(door, name):
     assert "letters, digits" in refusal(door, id=name, severity="P1")
 
 
 @pytest.mark.parametrize("tag", ["skip", "xfail", "parametrize", "usefixtures"])
-def test_a_tag_that_pytest_gives_a_meaning_is_refused(door, tag):
+def test_tag_with_a_meaning_in_pytest_is_rejected(door, tag):
     assert "not one of pytest's own marks" in refusal(door, tags=[tag], severity="P1")
 
 
-def test_a_key_that_the_kind_does_not_know_is_refused(door):
+def test_unknown_key_is_rejected(door):
     assert "Extra inputs are not permitted" in refusal(door, severity="P1", opne=True)
 
 
@@ -86,24 +86,24 @@ def test_an_expectation_cannot_be_changed(door):
         expectation.severity = "P3"
 
 
-def test_without_any_limit_it_could_never_fail(tank):
+def test_expectation_without_a_limit_is_rejected(tank):
     assert "at least one limit (full, left)" in refusal(tank, severity="P1")
 
 
 def test_a_plain_limit_needs_a_severity(tank):
     assert refusal(tank, full="75%") == (
-        "`severity` beside the plain limit `full`, or a grade for it, such as {P2: 75%}"
+        "`severity` for the plain limit `full`, or a limit by severity, such as {P2: 75%}"
     )
 
 
-def test_a_plain_limit_takes_the_severity_beside_it(tank):
+def test_plain_limit_has_the_severity_of_its_expectation(tank):
     expectation = made(tank, full="75%", severity="P1")
 
     assert ((Severity.P1, Percentage(75)),) == expectation.full.steps
 
 
-def test_what_no_limit_grades_needs_a_severity(door):
-    assert "`severity`: how bad a violation is" in refusal(door)
+def test_ungraded_condition_needs_a_severity(door):
+    assert "`severity` of a violation" in refusal(door)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_what_no_limit_grades_needs_a_severity(door):
         ({"full": {"P3": "50%", "P1": "90%"}, "severity": "P2"}, Severity.P2),
     ],
 )
-def test_what_no_limit_grades_is_as_bad_as_the_policy_says_or_as_the_worst_limit(tank, fields, severity):
+def test_ungraded_condition_has_its_own_or_the_worst_severity(tank, fields, severity):
     assert severity == made(tank, **fields).ungraded_severity
 
 
@@ -123,7 +123,7 @@ def test_limits_are_those_that_the_policy_sets(tank):
 
 
 @pytest.mark.parametrize("kind", ProblemKind)
-def test_no_answer_is_unknown_where_the_kind_does_not_say_otherwise(door, kind):
+def test_missing_answer_is_unknown_by_default(door, kind):
     assert made(door, severity="P0").no_answer(Problem(kind=kind, text="")) is None
 
 
@@ -159,7 +159,7 @@ def test_a_target_is_written_as_its_name(page, targets):
 
 
 @pytest.mark.parametrize("target", ["apu", ["api"], {"kind": "http"}, 3, None], ids=repr)
-def test_what_is_no_name_of_a_target_is_refused(page, targets, target):
+def test_unknown_target_name_is_rejected(page, targets, target):
     with pytest.raises(ValidationError, match="the name of a target"):
         on(page, target, targets)
 
@@ -169,11 +169,11 @@ def test_a_target_of_another_kind_is_refused_with_both_kinds(page, targets):
         on(page, "bucket", targets)
 
 
-def test_an_expectation_without_a_target_asks_nothing(door):
+def test_expectation_without_a_target_has_no_queries(door):
     assert made(door, severity="P1").system is None
     assert list(made(door, severity="P1").queries()) == []
 
 
-def test_what_is_skipped_says_why(door):
+def test_skip_needs_a_reason(door):
     assert made(door, severity="P1", skip="no door here").skip == "no door here"
     assert "at least 1 character" in refusal(door, severity="P1", skip="")

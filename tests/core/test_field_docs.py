@@ -40,7 +40,7 @@ def test_texts_of_inherited_fields_are_there():
     assert field_docs(Target)["kind"]
 
 
-def test_text_of_a_subclass_goes_before_the_inherited_one():
+def test_text_of_a_subclass_overrides_the_inherited_one():
     class Deep(Tank, check="tank.deep"):
         """The tank is deep."""
 

@@ -63,7 +63,7 @@ def reason(observe: Answers, **fields: Any) -> str:
     return caught.value.problem.text
 
 
-def test_the_newest_sample_that_is_old_enough_is_compared_with():
+def test_newest_old_enough_sample_is_compared():
     found = over(observing(aged(600, 10), aged(90, 40), aged(12, 99)))
 
     assert (40, 100, 90.0) == (found.earlier.turns, found.now.turns, found.seconds)
@@ -74,7 +74,7 @@ def test_a_sample_of_just_the_interval_is_old_enough():
     assert 300.0 == over(observing(aged(300), aged(299)), interval="5m").seconds
 
 
-def test_samples_of_another_count_are_passed_over():
+def test_samples_of_another_epoch_are_ignored():
     found = over(observing(aged(600, 1), aged(90, 9000, epoch="wheel 0")))
 
     assert (1, 600.0) == (found.earlier.turns, found.seconds)
@@ -83,35 +83,35 @@ def test_samples_of_another_count_are_passed_over():
 @pytest.mark.parametrize(
     ("observe", "text"),
     [
-        (Answers({ASKED: NOW}, NOON), "no state file is kept; run with --state FILE, twice"),
-        (observing(), "nothing earlier is known; counters are compared over 1m at least"),
-        (observing(aged(12)), "its oldest sample is 12s old, and counters are compared over 1m at least"),
+        (Answers({ASKED: NOW}, NOON), "no state file; run twice with --state FILE"),
+        (observing(), "no earlier sample; counters need an interval of 1m"),
+        (observing(aged(12)), "the oldest sample is 12s old; counters need an interval of 1m"),
         (
             observing(aged(90, epoch="wheel 0")),
             (
-                "its counters were reset between 2026-03-01 11:58:30 UTC and 2026-03-01 12:00:00 UTC, "
-                "and are compared over 1m at least"
+                "counters were reset between 2026-03-01 11:58:30 UTC and 2026-03-01 12:00:00 UTC; "
+                "counters need an interval of 1m"
             ),
         ),
         (
             observing(aged(90, epoch="wheel 0"), now=Turns(turns=1, counting_since=NOON - timedelta(seconds=20))),
-            "its counters were reset at 2026-03-01 11:59:40 UTC, and are compared over 1m at least",
+            "counters were reset at 2026-03-01 11:59:40 UTC; counters need an interval of 1m",
         ),
         (
             observing(aged(90, epoch="wheel 0"), aged(12)),
             (
-                "its counters were reset between 2026-03-01 11:58:30 UTC and 2026-03-01 11:59:48 UTC; "
-                "its oldest sample since then is 12s old, and counters are compared over 1m at least"
+                "counters were reset between 2026-03-01 11:58:30 UTC and 2026-03-01 11:59:48 UTC; "
+                "the oldest sample since then is 12s old; counters need an interval of 1m"
             ),
         ),
     ],
     ids=["no-file", "nothing-yet", "too-young", "reset", "reset-at-a-known-time", "too-young-after-a-reset"],
 )
-def test_it_says_why_there_is_nothing_to_compare_with(observe, text):
+def test_missing_sample_has_a_reason(observe, text):
     assert f"first sample: {text}" == reason(observe)
 
 
-def test_the_policy_may_have_the_lifetime_judged_at_the_first_sample():
+def test_policy_may_judge_the_lifetime_at_the_first_sample():
     counting = Turns(turns=100, counting_since=NOON - timedelta(days=2))
 
     known = over(observing(now=counting), first_sample="lifetime")
@@ -122,17 +122,17 @@ def test_the_policy_may_have_the_lifetime_judged_at_the_first_sample():
     assert (None, None, "since its counters began") == (unknown.earlier, unknown.seconds, unknown.text)
 
 
-def test_a_lifetime_is_only_judged_while_there_is_no_sample():
+def test_lifetime_is_only_judged_without_a_sample():
     assert 90.0 == over(observing(aged(90)), first_sample="lifetime").seconds
 
 
-def test_a_count_that_began_in_the_future_of_this_clock_has_lasted_no_time():
+def test_counter_that_began_in_the_future_has_lasted_0s():
     ahead = Turns(turns=1, counting_since=NOON + timedelta(minutes=5))
 
     assert 0.0 == over(observing(now=ahead), first_sample="lifetime").seconds
 
 
-def test_what_has_no_answer_now_is_no_first_sample():
+def test_missing_answer_is_not_a_first_sample():
     down = Answers({ASKED: Problem(kind=ProblemKind.UNREACHABLE, text="connection refused")}, NOON, {ASKED: [aged(90)]})
 
     with pytest.raises(CouldNotObserve, match="connection refused"):
@@ -140,7 +140,7 @@ def test_what_has_no_answer_now_is_no_first_sample():
 
 
 @pytest.mark.parametrize("compare", [lambda observe, query: sample_aged(observe, query, DAY), over_it])
-def test_a_query_that_is_never_remembered_is_an_error_of_its_author(compare):
+def test_query_without_remembered_is_an_error(compare):
     @dataclass(frozen=True)
     class Forgetful(Query[Turns]):
         """Asks, and does not keep the answer."""
@@ -151,18 +151,18 @@ def test_a_query_that_is_never_remembered_is_an_error_of_its_author(compare):
         compare(Answers({query: NOW}, NOON, {query: [aged(90)]}), query)
 
 
-def test_growth_is_taken_from_the_sample_that_is_nearest_to_the_age():
+def test_growth_uses_the_sample_closest_to_the_age():
     observe = observing(aged(3 * DAY, 1), aged(1.1 * DAY, 2), aged(0.8 * DAY, 3), aged(HOUR, 4))
 
     assert 2 == sample_aged(observe, ASKED, DAY).answer.turns
 
 
 @pytest.mark.parametrize("age", [0.49 * DAY, 2.01 * DAY])
-def test_growth_over_an_hour_or_a_month_says_nothing_of_a_day(age):
+def test_growth_over_an_hour_or_a_month_is_not_used_for_a_day(age):
     assert sample_aged(observing(aged(age)), ASKED, DAY) is None
 
 
-def test_a_size_outlives_the_reset_of_counters():
+def test_size_is_compared_across_a_reset_of_counters():
     observe = observing(aged(DAY, 7, epoch="wheel 0"))
 
     assert sample_aged(observe, ASKED, DAY) is None
@@ -172,17 +172,17 @@ def test_a_size_outlives_the_reset_of_counters():
 @pytest.mark.parametrize(
     ("observe", "text"),
     [
-        (Answers({ASKED: NOW}, NOON), "no state file is kept; run with --state FILE, twice"),
-        (observing(), "nothing earlier is known; a sample of about 1d is compared with"),
-        (observing(aged(60)), "its earlier samples are 1m old, and one of about 1d is compared with"),
+        (Answers({ASKED: NOW}, NOON), "no state file; run twice with --state FILE"),
+        (observing(), "no earlier sample; one of about 1d is needed"),
+        (observing(aged(60)), "earlier samples are 1m old; one of about 1d is needed"),
         (
             observing(aged(600), aged(60)),
-            "its earlier samples are 1m and 10m old, and one of about 1d is compared with",
+            "earlier samples are 1m and 10m old; one of about 1d is needed",
         ),
     ],
     ids=["no-file", "nothing-yet", "one", "several"],
 )
-def test_it_says_why_there_is_no_sample_of_that_age(observe, text):
+def test_missing_sample_of_an_age_has_a_reason(observe, text):
     missing = no_sample_aged(observe, ASKED, DAY)
 
     assert (ProblemKind.FIRST_SAMPLE, f"first sample: {text}") == (missing.problem.kind, missing.problem.text)

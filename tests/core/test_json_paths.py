@@ -32,7 +32,7 @@ def test_paths_to_values_are_kept(expression):
 
 
 @pytest.mark.parametrize("expression", ["a-b", "a.", "a[", "'", "a b", ""])
-def test_what_is_no_expression_is_refused_in_one_line(expression):
+def test_invalid_expression_is_rejected_in_one_line(expression):
     text = refused(expression)
 
     assert "a JMESPath expression, such as data.items[0].status" in text
@@ -43,10 +43,10 @@ def test_what_is_no_expression_is_refused_in_one_line(expression):
 @pytest.mark.parametrize("expression", ['status == "ok"', "status == 'ok'", "depth < `20`", "missing == null"])
 def test_a_comparison_is_refused(expression):
     """It gives false for a text in double quotes, true for a field that is missing, and TypeErrors for texts."""
-    assert "the comparison stands beside it, such as {path: status, equals: ok}" in refused(expression)
+    assert "the comparison is a key of its own, such as {path: status, equals: ok}" in refused(expression)
 
 
-def test_a_text_in_double_quotes_is_refused_because_it_names_a_field():
+def test_double_quotes_are_rejected_because_they_name_a_field():
     assert "'failed' in single quotes" in refused('length(jobs[?state == "failed"])')
 
 
@@ -56,7 +56,7 @@ def test_functions_are_known_before_the_run():
     assert "length() with 1 argument(s), not 2" in refused("length(a, b)")
 
 
-def test_what_is_missing_and_what_is_null_are_not_found():
+def test_missing_and_null_values_are_not_found():
     assert find({"a": {"b": 1}}, "a.c") is None
     assert find({"a": None}, "a") is None
 

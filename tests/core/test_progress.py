@@ -5,7 +5,7 @@ import pytest
 from opscheck.core.progress import going_on, working
 
 
-def test_work_is_told_with_its_share_while_it_goes_on_and_not_after_it():
+def test_running_work_is_shown_with_its_share():
     with working("reading a.dump", total=2_000_000) as tell:
         tell(500_000)
 
@@ -13,7 +13,7 @@ def test_work_is_told_with_its_share_while_it_goes_on_and_not_after_it():
     assert "" == going_on()
 
 
-def test_work_of_unknown_size_tells_what_is_done():
+def test_work_of_unknown_size_shows_the_bytes_done():
     with working("unpacking") as tell:
         assert "unpacking" == going_on()
         tell(3_000)
@@ -21,12 +21,12 @@ def test_work_of_unknown_size_tells_what_is_done():
         assert "unpacking 3KB" == going_on()
 
 
-def test_several_pieces_of_work_stand_side_by_side():
+def test_several_works_are_shown_together():
     with working("one"), working("two"):
         assert "one, two" == going_on()
 
 
-def test_work_that_fails_is_told_no_longer():
+def test_failed_work_is_no_longer_shown():
     with pytest.raises(OSError, match="disk"), working("reading"):
         raise OSError("disk")
 

@@ -33,27 +33,27 @@ def hiding(*values: str) -> Secrets:
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @given(secret=secret_texts.filter(lambda text: set(text) != {"*"}))
-def test_a_secret_is_hidden_however_it_is_spelt(spelling, secret):
+def test_secret_is_hidden_in_every_spelling(spelling, secret):
     spelt = SPELLINGS[spelling](secret)
 
     assert secret not in hiding(secret).clean(f"<{spelt}>")
 
 
-def test_a_value_from_the_environment_shows_as_the_reference_it_came_from():
+def test_environment_value_is_shown_as_its_reference():
     secrets = Secrets()
     secrets.add("open-sesame", "${API_TOKEN}")
 
     assert secrets.clean("Bearer open-sesame") == "Bearer ${API_TOKEN}"
 
 
-def test_the_word_that_stands_for_a_secret_is_not_hidden_itself():
+def test_replacement_of_a_secret_is_not_hidden():
     secrets = Secrets()
     secrets.add("${API_TOKEN}", "${API_TOKEN}")
 
     assert secrets.clean("${API_TOKEN}") == "${API_TOKEN}"
 
 
-def test_what_was_hidden_as_a_reference_can_be_restored_where_the_variable_is_known():
+def test_hidden_reference_is_restored_when_the_variable_is_set():
     secrets = hiding("open-sesame")
     secrets.add("orders", "${DB_NAME}")
     written = {"name": ["orders", "open-sesame", "${OTHER}", "${HOME} is not ours"]}
@@ -63,13 +63,13 @@ def test_what_was_hidden_as_a_reference_can_be_restored_where_the_variable_is_kn
     assert {"name": ["orders", "***", "${OTHER}", "${HOME} is not ours"]} == restored
 
 
-def test_without_references_there_is_nothing_to_restore():
+def test_text_without_references_is_not_restored():
     written = ["${DB_NAME}"]
 
     assert written is hiding("open-sesame").restore_value(written)
 
 
-def test_the_longer_secret_goes_first_so_that_none_of_it_is_left():
+def test_longer_secret_is_replaced_first():
     secrets = hiding("sesame-open", "sesame-open-and-close")
 
     assert secrets.clean("sesame-open-and-close") == HIDDEN
@@ -79,15 +79,15 @@ def test_the_longer_secret_goes_first_so_that_none_of_it_is_left():
     ("text", "cleaned"),
     [("pin 4711", "pin ***"), ("port 54711", "port 54711"), ("4711a", "4711a"), ("(4711)", "(***)")],
 )
-def test_a_short_secret_is_hidden_where_it_stands_alone(text, cleaned):
+def test_short_secret_is_hidden_as_a_whole_word(text, cleaned):
     assert cleaned == hiding("4711").clean(text)
 
 
-def test_three_characters_say_nothing_and_would_tear_every_text_apart():
+def test_secret_of_three_characters_is_not_hidden():
     assert hiding("abc").clean("abc abc") == "abc abc"
 
 
-def test_nothing_is_changed_where_nothing_is_secret():
+def test_text_without_secrets_is_unchanged():
     assert Secrets().clean("postgres://app:open-sesame@db/app") == "postgres://app:open-sesame@db/app"
 
 
@@ -107,7 +107,7 @@ def test_nothing_is_changed_where_nothing_is_secret():
         ("https://ops:open-sesame@api.example.com", base64.b64encode(b"ops:open-sesame").decode()),
     ],
 )
-def test_a_credential_inside_an_address_is_a_secret_of_its_own(value, inside):
+def test_credential_in_a_url_is_hidden(value, inside):
     assert inside in set(credentials(value))
     assert inside not in hiding(value).clean(f"authentication failed: {inside}")
 
@@ -116,17 +116,17 @@ def test_a_credential_inside_an_address_is_a_secret_of_its_own(value, inside):
     "value",
     ["postgres://db.example.com/app", "redis://app@cache:6379", "host=db user=app", "http://[::1", "plain text", ""],
 )
-def test_where_no_credential_is_nothing_is_found(value):
+def test_text_without_credentials_has_none(value):
     assert [] == list(credentials(value))
 
 
 @given(st.text())
-def test_any_text_can_be_searched_for_credentials(text):
+def test_credentials_accepts_any_text(text):
     for credential in credentials(text):
         assert isinstance(credential, str)
 
 
-def test_every_text_of_a_record_is_cleaned_its_keys_too():
+def test_record_is_redacted_including_keys():
     record = {"open-sesame": ["open-sesame", 3, None, {"url": "redis://:open-sesame@cache"}]}
 
     assert {HIDDEN: [HIDDEN, 3, None, {"url": "redis://:***@cache"}]} == hiding("open-sesame").clean_value(record)
@@ -144,11 +144,11 @@ def test_every_text_of_a_record_is_cleaned_its_keys_too():
         ("open-…", "open-…"),
     ],
 )
-def test_a_secret_that_was_cut_off_is_hidden_where_enough_of_it_is_left(text, shown):
+def test_truncated_secret_is_hidden(text, shown):
     assert shown == hiding("open-sesame-and-close-the-door").clean(text)
 
 
-def test_the_scheme_alone_is_no_part_of_a_secret_url():
+def test_scheme_of_a_secret_url_is_not_hidden():
     secrets = hiding("https://api.example.com")
 
     assert "begin it with https://…" == secrets.clean("begin it with https://…")
@@ -156,11 +156,11 @@ def test_the_scheme_alone_is_no_part_of_a_secret_url():
 
 
 @given(st.text(), st.text(min_size=8))
-def test_any_text_can_be_searched_for_parts_of_any_secret(text, secret):
+def test_truncated_secrets_are_found_in_any_text(text, secret):
     assert isinstance(hiding(secret).clean(text + secret[:9] + "…" + secret[-9:]), str)
 
 
-def test_a_name_that_is_how_a_url_begins_is_no_secret_that_was_cut_off():
+def test_name_equal_to_a_url_scheme_is_not_hidden():
     secrets = Secrets()
     secrets.add("postgresql://opscheck:hunter2hunter2@127.0.0.1:5432/shop", "${DATABASE_URL}")
 

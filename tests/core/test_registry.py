@@ -73,7 +73,7 @@ def test_only_the_systems_that_a_policy_uses_are_imported():
     assert "opscheck.systems.kubernetes." not in known
 
 
-def test_a_kind_that_only_expectations_create_cannot_be_written_in_a_policy():
+def test_inline_kind_cannot_be_written_in_targets():
     assert BUNDLED.is_inline("tls")
     assert "tls" not in BUNDLED.target_kinds
     assert BUNDLED.target_type("tls") is None
@@ -94,26 +94,26 @@ def test_registries_do_not_share_what_is_added():
     assert other.expectation_type("acme.queue_depth") is None
 
 
-def test_a_system_of_the_same_name_is_refused_with_both_owners():
+def test_system_with_a_taken_name_is_rejected_with_both_owners():
     registry = Registry.bundled()
 
     with pytest.raises(BrokenSystemError, match=r"opscheck-copy: redis is brought by the system redis of opscheck"):
         registry.add_system(System(name="redis"), "opscheck-copy")
 
 
-def test_a_kind_of_target_that_another_system_has_is_refused():
+def test_kind_of_another_system_is_rejected():
     registry = Registry.bundled()
 
     with pytest.raises(BrokenSystemError, match=r"opscheck-acme: http is brought by the system http of opscheck"):
         registry.add_system(replace(ACME, kinds={"http": ACME.kinds["acme"]}), "opscheck-acme")
 
 
-def test_a_check_outside_its_system_is_refused():
+def test_check_outside_its_system_is_rejected():
     with pytest.raises(BrokenSystemError, match=r"the check redis.queue of the system acme must be named acme."):
         Registry().add_system(replace(ACME, expectations={"redis.queue": "acme.queue:Queue"}), "opscheck-acme")
 
 
-def test_a_class_that_cannot_be_imported_names_system_and_distribution():
+def test_import_error_names_system_and_distribution():
     registry = Registry()
     registry.add_system(ACME, "opscheck-acme")
 
@@ -121,7 +121,7 @@ def test_a_class_that_cannot_be_imported_names_system_and_distribution():
         registry.expectation_type("acme.queue")
 
 
-def test_two_expectations_of_one_name_are_refused():
+def test_duplicate_expectation_name_is_rejected():
     registry = Registry.bundled()
     registry.add(QueueDepth)
 
@@ -132,12 +132,12 @@ def test_two_expectations_of_one_name_are_refused():
         registry.add(Other)
 
 
-def test_a_kind_of_target_without_a_probe_is_refused():
+def test_kind_without_a_probe_is_rejected():
     with pytest.raises(BrokenSystemError, match=r"targets of kind tank have no probe; define open_session"):
         Registry().add(TankLevel)
 
 
-def test_a_kind_of_target_beside_its_probe_needs_no_descriptor(monkeypatch):
+def test_kind_with_a_probe_in_its_module_needs_no_descriptor(monkeypatch):
     module = sys.modules[__name__]
     monkeypatch.setattr(module, "open_session", lambda target, timeout_s: None, raising=False)
     registry = Registry()
@@ -149,12 +149,12 @@ def test_a_kind_of_target_beside_its_probe_needs_no_descriptor(monkeypatch):
     assert expect(TankLevel, TankTarget(kind="tank"), severity="P1").target.own_kind == "tank"
 
 
-def test_a_kind_nobody_declares_has_no_probe():
-    with pytest.raises(LookupError, match=r"no probe answers targets of kind tank"):
+def test_undeclared_kind_has_no_probe():
+    with pytest.raises(LookupError, match=r"no probe for targets of kind tank"):
         Registry().probe("tank")
 
 
-def test_a_missing_client_library_is_noticed():
+def test_missing_client_library_is_detected():
     client = Client("opscheck-acme[client]", "json", "acme_client", "acme_client.tls")
     declared = replace(ACME.kinds["acme"], client=client)
     registry = Registry([replace(ACME, kinds={"acme": declared}, clients={"acme.queue": client})])

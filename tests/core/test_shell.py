@@ -42,7 +42,7 @@ SHELLS = [shell for shell in ("sh", "dash", "bash", "zsh") if shutil.which(shell
     ],
 )
 def test_place_inside_or_behind_quotes_is_refused(before):
-    assert "inside or behind quotes" in place_after(before).fault
+    assert "inside or after quotes" in place_after(before).fault
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_place_has_its_simple_command_and_its_word():
     ],
 )
 def test_place_of_a_command_is_refused(before):
-    assert "would be what is run" in place_after(before).fault
+    assert "would be the program that runs" in place_after(before).fault
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from opscheck.testing import expect
         (HostTarget, {"kind": "host", "uri": "local://"}),
     ],
 )
-def test_a_target_that_may_be_asked_nothing_at_a_time_would_never_answer(kind, fields):
+def test_concurrency_of_zero_is_rejected(kind, fields):
     with pytest.raises(ValidationError):
         kind(**fields, concurrency=0)
 
@@ -63,7 +63,7 @@ def test_commands_can_name_a_data_store_as_opscheck_reaches_it():
         ("${DATABASE_URL}", "${DATABASE_URL}"),
     ],
 )
-def test_an_address_says_where_a_target_is_and_nothing_of_its_credentials(address, shown):
+def test_address_has_no_credentials(address, shown):
     assert shown == without_credentials(address)
 
 
@@ -101,7 +101,7 @@ def test_each_server_of_a_redis_target_has_an_address_of_its_own():
 
 
 @pytest.mark.parametrize("fields", [{"sentinel": ""}, {"sentinel": "cache", "nodes": "cluster"}, {"nodes": "every"}])
-def test_a_redis_target_that_makes_no_sense_is_refused(fields):
+def test_contradictory_redis_target_is_rejected(fields):
     with pytest.raises(ValidationError):
         RedisTarget(kind="redis", url="redis://one", **fields)
 
@@ -144,7 +144,7 @@ def test_an_endpoint_is_a_host_and_a_port(text, host, port, address):
 
 
 @pytest.mark.parametrize("text", ["api.example.com", "https://api.example.com", "a:0", "a:70000", "::1:443", "", 443])
-def test_what_is_no_endpoint_is_refused_with_an_example(text):
+def test_invalid_endpoint_is_rejected_with_an_example(text):
     with pytest.raises(ValidationError, match=r"api\.example\.com:443"):
         expect(Answering, endpoint=text, severity="P1")
 
@@ -172,7 +172,7 @@ def test_the_targets_of_a_policy_include_those_that_its_expectations_bring(tmp_p
     assert {"api", "tls://a:443"} == set(read_policy(policy, registry=known()).finish(today=None).targets)
 
 
-def test_an_endpoint_whose_variable_is_not_set_is_told_by_its_reference():
+def test_endpoint_with_an_unset_variable_shows_its_reference():
     endpoint = Endpoint.parse("${API_ENDPOINT}")
 
     assert ("tls://${API_ENDPOINT}", "${API_ENDPOINT}") == (endpoint.name, endpoint.address)

@@ -97,7 +97,7 @@ def test_two_values_in_one_word_stay_two_values(values):
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="only bash and zsh have a history")
 @pytest.mark.parametrize("value", ["!printf !! a'b", "a'!printf !!'b!!"])
-def test_an_interactive_shell_does_not_replace_an_exclamation_mark_by_its_history(value):
+def test_interactive_shell_does_not_expand_an_exclamation_mark(value):
     command = render("printf %s {{ x }}", {"x": value})
 
     assert value == _run("", "bash", script=f"set -o history -o histexpand\n{command}\n")
@@ -112,12 +112,12 @@ def test_a_value_of_plain_characters_is_left_as_it_is():
 
 
 @pytest.mark.parametrize("value", ["-rf", "--all"])
-def test_a_value_that_would_be_an_option_leaves_the_command_out(value):
+def test_value_that_would_be_an_option_drops_the_command(value):
     assert render("rm {{ path }}", {"path": value}) is None
     assert render("rm ''{{ path }}", {"path": value}) is None
 
 
-def test_a_dash_is_data_behind_two_dashes_and_inside_a_word():
+def test_dash_is_data_after_two_dashes_and_inside_a_word():
     assert "rm -- -rf" == render("rm -- {{ path }}", {"path": "-rf"})
     assert "rm ./'-r f'" == render("rm ./{{ path }}", {"path": "-r f"})
 
@@ -146,7 +146,7 @@ def test_placeholder_in_quotes_or_in_program_text_is_refused(template):
     "template",
     ["watch kubectl get pod {{ x }}", "awk -v pod={{ x }} '{ print pod }'", "su postgres {{ x }}", "ssh {{ x }} date"],
 )
-def test_where_a_second_language_reads_the_text_only_plain_values_go(template):
+def test_only_plain_values_are_passed_to_a_second_language(template):
     assert template.replace("{{ x }}", "pod-1") == render(template, {"x": "pod-1"})
     assert render(template, {"x": "a b"}) is None
 
@@ -200,7 +200,7 @@ def test_a_secret_in_a_value_is_a_reference_that_the_shell_expands(template, ren
     assert "https://api.internal/a$b" == _run(command.replace("curl", "printf %s"))
 
 
-def test_a_secret_that_quoting_would_change_is_found_all_the_same(secrets):
+def test_secret_changed_by_quoting_is_found(secrets):
     assert 'echo "${ODD}"' == render("echo {{ x }}", {"x": "it's $HOME"}, secrets)
 
 
@@ -210,7 +210,7 @@ def test_the_quotes_of_a_secret_in_the_template_itself_do_not_count(secrets):
     assert "login \"${PASSWORD}\" ';reboot;'" == render('login "pass"word" {{ x }}', {"x": ";reboot;"}, secrets)
 
 
-def test_a_secret_with_a_reference_inside_is_found_all_the_same(secrets):
+def test_secret_with_a_reference_inside_is_found(secrets):
     assert "two" not in render("echo {{ x }}", {"x": "one${two"}, secrets)
 
 
@@ -228,7 +228,7 @@ def test_placeholders_are_named_once_in_their_order():
 @pytest.mark.parametrize(
     "command", ["echo {{ a | b }}", "echo {{ }}", "echo {{", "echo {{ a", "echo {{ a.b }}", "{{ 1 }}"]
 )
-def test_what_is_no_single_name_is_a_fault(command):
+def test_placeholder_of_several_names_is_a_fault(command):
     (fault,) = malformed(command)
 
     assert "a placeholder is one name, such as {{ subject }}" in fault
@@ -243,7 +243,7 @@ def test_braces_themselves_can_be_written():
 
 
 def test_a_placeholder_that_would_be_the_command_is_a_fault():
-    assert ["`{{ tool }}` would be what is run; only arguments may come from a placeholder"] == malformed(
+    assert ["`{{ tool }}` would be the program that runs; only arguments may come from a placeholder"] == malformed(
         "sudo {{ tool }} restart"
     )
 
@@ -254,11 +254,11 @@ def test_a_placeholder_that_touches_a_dollar_is_a_fault():
     )
 
 
-def test_a_name_that_no_finding_carries_is_unknown_and_the_nearest_is_named():
+def test_unknown_name_is_reported_with_the_most_similar_one():
     assert [("namespce", "namespace"), ("zzz", None)] == unknown_names("a {{ namespce }} {{ zzz }} {{ pod }}", SAMPLE)
 
 
-def test_what_may_be_named():
+def test_known_names_of_an_expectation():
     own = {"selector", "floor", "min_matches", "exact", "ratio", "pod", "failing_pod"}
     common = {"check", "owner", "runbook", "skip", "timeout"}
     always = {"id", "title", "environment", "severity", "subject", "observed", "expected"}

@@ -73,7 +73,7 @@ def finding(severity: Severity) -> Finding:
         (91.0, Severity.P0, 90.0, -1.0),
     ],
 )
-def test_a_graded_limit_gives_one_value_the_severity_of_the_worst_step_it_breaks(observed, severity, limit, margin):
+def test_value_has_the_severity_of_the_worst_violated_step(observed, severity, limit, margin):
     findings = Findings(USE)
 
     graded = findings.grade("used", observed, USE.used, subject="database", unit="%")
@@ -85,7 +85,7 @@ def test_a_graded_limit_gives_one_value_the_severity_of_the_worst_step_it_breaks
     assert ("%", "database") == (measurement.unit, measurement.subject)
 
 
-def test_what_is_recorded_on_a_subject_has_that_subject_and_its_facts():
+def test_record_on_a_subject_has_its_subject_and_facts():
     findings = Findings(expect(Serving, used={"P2": "75%"}))
     here = findings.on("replica", about="replica 1", host="db2")
 
@@ -102,7 +102,7 @@ def test_what_is_recorded_on_a_subject_has_that_subject_and_its_facts():
     assert "" == findings.finding(observed="1", expected="0").subject
 
 
-def test_a_check_that_found_nothing_passes_and_shows_what_it_measured():
+def test_check_without_findings_passes_with_its_measurements():
     findings = Findings(USE)
     findings.grade("used", 23.7, USE.used, subject="database", unit="%")
 
@@ -112,7 +112,7 @@ def test_a_check_that_found_nothing_passes_and_shows_what_it_measured():
     assert "used 23.7% (limit 75%)" == judgement.summary
 
 
-def test_the_worst_finding_gives_the_severity_and_comes_first():
+def test_worst_finding_comes_first_and_gives_the_severity():
     findings = Findings(USE)
     findings.add(subject="a", observed="1", expected="0", severity=Severity.P3)
     findings.add(subject="b", observed="2", expected="0", severity=Severity.P1)
@@ -123,17 +123,17 @@ def test_the_worst_finding_gives_the_severity_and_comes_first():
     assert "b: 2, expected 0, and 1 more" == judgement.summary
 
 
-def test_a_fact_that_the_expectation_does_not_declare_is_a_mistake_of_the_check():
+def test_undeclared_fact_is_an_error_of_the_check():
     with pytest.raises(LookupError, match=r"Use\.fact_names does not declare pod"):
         Findings(USE).add(subject="a", observed="1", expected="0", facts={"pod": "api-1"})
 
 
-def test_remedy_that_the_expectation_does_not_declare_is_a_mistake_of_the_check():
+def test_undeclared_remedy_is_an_error_of_the_check():
     with pytest.raises(LookupError, match=r"Use\.remedies does not declare Restart it"):
         Findings(USE).add(subject="a", observed="1", expected="0", remedies=[Remedy("Restart it", "reboot")])
 
 
-def test_what_could_not_be_observed_is_unknown_with_the_reason_and_what_to_do():
+def test_missing_answer_is_unknown_with_reason_and_advice():
     judgement = not_observed(USE, missing(DOWN), Findings(USE), carrier="expectation")
 
     assert Verdict.UNKNOWN == judgement.verdict
@@ -141,7 +141,7 @@ def test_what_could_not_be_observed_is_unknown_with_the_reason_and_what_to_do():
     assert "connection refused; start it" == judgement.summary
 
 
-def test_an_expectation_to_answer_is_violated_by_a_refusal_and_unknown_when_late():
+def test_refused_connection_violates_and_timeout_is_unknown():
     answering = expect(Answering, used={"P1": "75%"})
 
     refused = not_observed(answering, missing(DOWN), Findings(answering), carrier=None)
@@ -152,7 +152,7 @@ def test_an_expectation_to_answer_is_violated_by_a_refusal_and_unknown_when_late
     assert Verdict.UNKNOWN == late.verdict
 
 
-def test_the_dependents_of_an_outage_are_unknown_and_name_who_carries_it():
+def test_blocked_expectation_names_the_one_that_reports_the_outage():
     judgement = not_observed(USE, missing(DOWN), Findings(USE), carrier="another")
 
     assert Verdict.UNKNOWN == judgement.verdict
@@ -160,7 +160,7 @@ def test_the_dependents_of_an_outage_are_unknown_and_name_who_carries_it():
     assert "blocked by another: connection refused" == judgement.summary
 
 
-def test_what_was_found_before_an_answer_went_missing_is_not_forgotten():
+def test_findings_before_a_missing_answer_are_kept():
     findings = Findings(USE)
     findings.grade("used", 99.0, USE.used, subject="database", unit="%")
 
@@ -169,7 +169,7 @@ def test_what_was_found_before_an_answer_went_missing_is_not_forgotten():
     assert Verdict.VIOLATED == judgement.verdict
 
 
-def test_a_mild_violation_does_not_hide_that_the_rest_could_be_worse():
+def test_lower_violation_does_not_hide_unknown():
     findings = Findings(USE)
     findings.grade("used", 80.0, USE.used, subject="replica", unit="%")
 
@@ -180,13 +180,13 @@ def test_a_mild_violation_does_not_hide_that_the_rest_could_be_worse():
     assert [Severity.P2] == [finding.severity for finding in judgement.findings]
 
 
-def test_what_could_not_be_observed_is_as_bad_as_its_worst_limit_whatever_severity_stands_beside_it():
+def test_unknown_has_the_severity_of_the_worst_limit():
     use = expect(Use, used={"P2": "75%", "P0": "90%"}, severity="P3")
 
     assert Severity.P0 == not_observed(use, missing(LATE), Findings(use), carrier=None).severity
 
 
-def test_an_outage_is_carried_by_the_first_expectation_that_it_violates_else_by_the_first():
+def test_outage_is_reported_by_the_first_violated_expectation():
     use = expect(Use, id="use", used={"P1": "75%"})
     answering = expect(Answering, id="answering", used={"P1": "75%"})
 
@@ -203,7 +203,7 @@ class InPart(Query[str]):
         return self.part or None
 
 
-def test_what_may_not_be_asked_closes_its_part_of_the_target_and_nothing_else():
+def test_denied_scope_blocks_only_its_part_of_the_target():
     denied = Problem(kind=ProblemKind.DENIED, text="may not list pods")
 
     assert "cluster/shop" == outage(InPart("cluster", "shop"), denied)
@@ -212,7 +212,7 @@ def test_what_may_not_be_asked_closes_its_part_of_the_target_and_nothing_else():
     assert "cluster" == outage(InPart("cluster", "shop"), DOWN)
 
 
-def test_an_expectation_may_not_apply_where_the_target_does_not_serve_what_it_asks():
+def test_expectation_may_not_apply_when_the_target_lacks_the_api():
     class Optional(Use):
         def does_not_apply(self, problem):
             return problem.kind is ProblemKind.ABSENT
@@ -227,7 +227,7 @@ def test_an_expectation_may_not_apply_where_the_target_does_not_serve_what_it_as
     assert Verdict.UNKNOWN == not_observed(USE, missing(absent), Findings(USE), None).verdict
 
 
-def test_a_plain_assert_becomes_one_finding_with_the_claim_as_expectation():
+def test_plain_assert_is_a_finding_that_expects_the_claim():
     findings = Findings(USE)
 
     judgement = assertion_failed(USE, "assert 12 <= 5", "The queue drains.", findings)
@@ -236,11 +236,11 @@ def test_a_plain_assert_becomes_one_finding_with_the_claim_as_expectation():
     assert ("assert 12 <= 5", "The queue drains.") == (judgement.findings[0].observed, judgement.findings[0].expected)
 
 
-def test_a_check_that_fails_itself_could_not_look():
+def test_check_error_is_unknown():
     judgement = check_broke(USE, KeyError("pods"), "test_pods.py:12", Findings(USE))
 
     assert Verdict.UNKNOWN == judgement.verdict
-    assert "the check itself failed: KeyError: 'pods' (test_pods.py:12)" == judgement.summary
+    assert "check error: KeyError: 'pods' (test_pods.py:12)" == judgement.summary
 
 
 WAIVER = WaiverNote(reason="CHG-1", owner="maria", expires="2999-12-31")
@@ -285,7 +285,7 @@ def test_counts_hold_every_verdict():
 
 
 @pytest.mark.parametrize("first", ["pods", "workloads"])
-def test_what_names_its_own_object_as_its_cause_leaves_it_to_who_knows_better(first):
+def test_finding_caused_by_its_own_object_is_left_to_another(first):
     api = {"subject": "api", "severity": Severity.P1, "observed": "down", "expected": "up", "about": "deployment/api"}
     found = {"pods": Finding(**api, because=("deployment/api",)), "workloads": Finding(**api)}
     ordered = sorted(found.items(), key=lambda item: item[0] != first)

@@ -11,11 +11,11 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(("names", "said"), [("", ""), ("abc", "a, b, c"), ("abcde", "a, b, c, d, e")])
-def test_a_short_list_is_told_in_full(names, said):
+def test_short_list_is_complete(names, said):
     assert said == some(names)
 
 
-def test_of_a_long_list_the_others_are_counted():
+def test_rest_of_a_long_list_is_counted():
     assert "a, b and 2 more" == some("abcd", 2)
     assert "a; b and 1 more" == some("abc", 2, between="; ")
     assert ["A", "and 2 more"] == list(some_lines("abc", str.upper, 1))
@@ -26,17 +26,17 @@ def test_reasons_are_in_the_order_of_the_names():
     assert "a (old), b (new)" == some_with_reasons({"b": "new", "a": "old"})
 
 
-def test_one_is_singular_and_none_is_not():
+def test_one_is_singular_and_zero_is_plural():
     assert ["0 pods", "1 pod", "2 pods"] == [counted(count, "pod") for count in range(3)]
 
 
-def test_what_has_no_time_has_no_grace():
+def test_object_without_a_time_has_no_grace():
     assert longer_than(60, None, NOW)
     assert not longer_than(60, NOW - timedelta(seconds=60), NOW)
     assert longer_than(60, NOW - timedelta(seconds=61), NOW)
 
 
-def test_what_is_still_to_come_has_not_lasted():
+def test_future_time_has_not_lasted():
     assert (" for 20m", "", "") == (
         lasting(NOW - timedelta(minutes=20), NOW),
         lasting(None, NOW),

@@ -222,7 +222,7 @@ def test_existing_file_is_never_overwritten(opscheck, tmp_path, name):
         (["--waive-current", "30d"], "--waive-current needs --owner NAME"),
         (["--owner", "me"], "--owner is for --waive-current"),
         (["--waive-current", "soon", "--owner", "me"], "--waive-current: expected a duration with its unit"),
-        (["--waive-current", "0d", "--owner", "me"], "--waive-current: expected a duration longer than nothing"),
+        (["--waive-current", "0d", "--owner", "me"], "--waive-current: expected a duration longer than 0s"),
         (["-o", "-", "--waive-current", "1d", "--owner", "me"], "use -o FILE or --add FILE"),
         (["--date", "today"], "--date: expected YYYY-MM-DD, got today"),
         (["--compose", "gone.yaml"], "gone.yaml: cannot be read: No such file or directory"),

@@ -127,7 +127,7 @@ def gather(probe: Recorder, numbers: range | list[int], *, timeout_s: float = 5.
     return [observations[one.query] for one in asked]
 
 
-def test_a_distinct_query_is_asked_once_however_many_expectations_name_it():
+def test_distinct_query_is_sent_once():
     target = Place(kind="test-place")
     expectations = [expect(Numbers, target, severity="P1", ask=[1, 2]) for _ in range(50)]
 
@@ -136,7 +136,7 @@ def test_a_distinct_query_is_asked_once_however_many_expectations_name_it():
     assert [1, 2] == [one.query.number for one in asked]
 
 
-def test_a_query_may_take_as_long_as_the_most_patient_expectation_allows():
+def test_query_has_the_longest_timeout_of_its_expectations():
     target = Place(kind="test-place")
     expectations = [expect(Numbers, target, severity="P1", timeout=timeout) for timeout in ("1s", "9s", "3s")]
 
@@ -145,20 +145,20 @@ def test_a_query_may_take_as_long_as_the_most_patient_expectation_allows():
     assert 9.0 == asked.timeout_s
 
 
-def test_an_expectation_that_does_not_apply_asks_nothing():
+def test_skipped_expectation_sends_no_query():
     expectation = expect(Numbers, Place(kind="test-place"), severity="P1", skip="there is no such system here")
 
     assert [] == plan(first_questions([expectation]), Duration(5))
 
 
-def test_each_query_may_take_as_long_as_the_target_that_it_asks_allows():
+def test_query_has_the_timeout_of_its_target():
     here, there = (Place(kind="place", timeout=timeout) for timeout in ("7s", "9s"))
     both = expect(TwoPlaces, here, severity="P1", other=there.named("other"))
 
     assert [7.0, 9.0] == [asked.timeout_s for asked in plan(first_questions([both]), Duration(5))]
 
 
-def test_questions_of_one_group_are_asked_side_by_side():
+def test_queries_of_one_group_are_planned_together():
     target = Place(kind="test-place")
     first, second = (expect(Rooms, target, severity="P1", ask=ask) for ask in ([3, 1], [1, 4]))
 
@@ -169,7 +169,7 @@ def test_questions_of_one_group_are_asked_side_by_side():
     ]
 
 
-def test_of_one_group_one_question_is_asked_at_a_time_and_groups_side_by_side():
+def test_groups_are_concurrent_and_their_queries_sequential():
     busy: set[str] = set()
     most: list[int] = []
     clashes: list[str] = []
@@ -205,7 +205,7 @@ def test_answers_arrive_with_their_time_and_duration():
     assert 0 <= observation.duration_s < 5
 
 
-def test_loading_a_slow_client_library_is_no_silence_of_the_target():
+def test_slow_import_of_a_client_library_is_not_a_timeout():
     loading = iter([0.3])
 
     def probes(kind: str) -> Recorder:
@@ -217,14 +217,14 @@ def test_loading_a_slow_client_library_is_no_silence_of_the_target():
     assert 7 == observation.answer
 
 
-def test_a_probe_that_cannot_be_loaded_is_a_problem_and_no_crash():
+def test_probe_that_cannot_be_imported_is_a_problem():
     def probes(kind: str) -> Recorder:
-        raise LookupError(f"no probe answers targets of kind {kind}")
+        raise LookupError(f"no probe for targets of kind {kind}")
 
     (observation,) = gather(Recorder(), [7], registry=ProbesOf(probes))
 
     assert observation.problem is not None
-    assert "no probe answers targets of kind test-place" in observation.problem.text
+    assert "no probe for targets of kind test-place" in observation.problem.text
 
 
 def test_no_more_queries_run_at_once_than_the_target_allows():
@@ -244,7 +244,7 @@ def test_no_more_queries_run_at_once_than_the_run_allows():
     assert 5 == probe.most_at_once
 
 
-def test_a_late_query_is_unknown_and_says_how_long_it_was_waited_for(stuck):
+def test_late_query_is_unknown_with_its_waiting_time(stuck):
     (observation,) = gather(Recorder(lambda query: stuck()), [1], timeout_s=0.2)
 
     assert observation.problem is not None
@@ -252,7 +252,7 @@ def test_a_late_query_is_unknown_and_says_how_long_it_was_waited_for(stuck):
     assert "no answer in 0.2 s" == observation.problem.text
 
 
-def test_one_slow_query_among_answers_does_not_take_the_target_down(stuck):
+def test_slow_query_among_answers_does_not_mark_the_target_down(stuck):
     observations = gather(
         Recorder(lambda query: stuck() if query.number == 0 else query.number), range(5), timeout_s=0.3
     )
@@ -262,7 +262,7 @@ def test_one_slow_query_among_answers_does_not_take_the_target_down(stuck):
     assert [1, 2, 3, 4] == [observation.answer for observation in observations[1:]]
 
 
-def test_a_silent_target_under_fifty_queries_costs_one_time_out(stuck):
+def test_unresponsive_target_costs_one_timeout_for_fifty_queries(stuck):
     probe = Recorder(lambda query: stuck())
 
     observations = gather(probe, range(50), timeout_s=0.5)
@@ -271,7 +271,7 @@ def test_a_silent_target_under_fifty_queries_costs_one_time_out(stuck):
     assert 16 == len(probe.asked)
 
 
-def test_a_target_that_refuses_is_contacted_once_and_asked_nothing():
+def test_refusing_target_is_contacted_once():
     probe = Recorder()
     probe.refuses = ProbeError(ProblemKind.UNREACHABLE, "connection refused by 127.0.0.1:1", target_down=True)
 
@@ -284,7 +284,7 @@ def test_a_target_that_refuses_is_contacted_once_and_asked_nothing():
     }
 
 
-def test_whatever_a_probe_raises_is_an_observation_that_says_where():
+def test_exception_of_a_probe_is_a_problem_with_its_place():
     def fail(query: Number) -> int:
         raise KeyError("no such column")
 
@@ -295,14 +295,17 @@ def test_whatever_a_probe_raises_is_an_observation_that_says_where():
     assert "KeyError: 'no such column' (test_gatherer.py:" in observation.problem.text
 
 
-def test_when_the_runs_time_is_over_every_query_still_has_an_observation(stuck):
+def test_every_query_has_an_observation_at_the_run_deadline(stuck):
     observations = gather(Recorder(lambda query: stuck()), range(40), timeout_s=60, deadline_s=0.3)
 
     texts = {observation.problem.text for observation in observations if observation.problem}
-    assert {"no answer when the run's time of 300ms was over", "not asked: the run's time of 300ms was over"} == texts
+    assert {
+        "no answer when the time limit of the run (300ms) was reached",
+        "not sent: the time limit of the run (300ms) was reached",
+    } == texts
 
 
-def test_an_answer_that_comes_after_its_deadline_is_not_taken():
+def test_answer_after_its_deadline_is_ignored():
     probe = Recorder(lambda query: time.sleep(0.15 if query.number == 0 else 0.3))
 
     observations = gather(probe, [0, 1], timeout_s=0.1, per_target=2)
@@ -322,10 +325,10 @@ def test_progress_counts_up_to_the_number_of_queries():
     assert seen == sorted(seen)
 
 
-def test_a_target_without_a_probe_is_reported_and_not_passed_over():
+def test_target_without_a_probe_is_reported():
     gatherer = Gatherer({"place": Place(kind="test-place").named("place")}, registry=Registry())
 
     (observation,) = gatherer.gather([Asked(Number(target="place", number=1), 5)]).values()
 
     assert observation.problem is not None
-    assert "no probe answers targets of kind test-place" in observation.problem.text
+    assert "no probe for targets of kind test-place" in observation.problem.text

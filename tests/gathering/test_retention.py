@@ -28,7 +28,7 @@ def after_runs(every: timedelta, count: int) -> list[timedelta]:
 
 
 @given(ages)
-def test_the_newest_always_stays_and_nothing_is_made_up(ages):
+def test_newest_sample_is_kept(ages):
     taken = {NOW - age for age in [*ages, timedelta(0)]}
 
     kept = thinned(taken, NOW)
@@ -38,7 +38,7 @@ def test_the_newest_always_stays_and_nothing_is_made_up(ages):
 
 
 @given(ages)
-def test_how_many_stay_is_bounded_and_none_is_too_old(ages):
+def test_number_and_age_of_kept_samples_are_bounded(ages):
     kept = thinned({NOW - age for age in ages}, NOW)
 
     assert len(kept) <= MOST
@@ -46,7 +46,7 @@ def test_how_many_stay_is_bounded_and_none_is_too_old(ages):
 
 
 @given(ages)
-def test_neighbours_are_near_each_other_unless_no_run_was_made_between_them(ages):
+def test_gaps_between_kept_samples_are_bounded(ages):
     taken = sorted({NOW - age for age in ages if age <= OLDEST}, reverse=True)
 
     kept = sorted(thinned(taken, NOW), reverse=True)
@@ -57,14 +57,14 @@ def test_neighbours_are_near_each_other_unless_no_run_was_made_between_them(ages
 
 
 @given(ages)
-def test_to_thin_twice_is_to_thin_once(ages):
+def test_thinning_twice_equals_thinning_once(ages):
     once = thinned({NOW - age for age in ages}, NOW)
 
     assert once == thinned(once, NOW)
 
 
 @given(st.integers(30, 7200), st.integers(2, 300), st.data())
-def test_whatever_the_rhythm_of_the_runs_a_sample_is_near_each_age(seconds, count, data):
+def test_sample_is_close_to_each_age_for_any_schedule(seconds, count, data):
     every = timedelta(seconds=seconds)
     left = after_runs(every, count)
     asked = timedelta(seconds=data.draw(st.integers(60, max(60, seconds * (count - 1)))))
@@ -89,7 +89,7 @@ def test_whatever_the_rhythm_of_the_runs_a_sample_is_near_each_age(seconds, coun
     ],
     ids=["minutely-minute", "minutely-day", "hourly-day", "hourly-week", "daily-day", "daily-week", "daily-month"],
 )
-def test_cron_finds_a_sample_between_half_and_twice_the_age_that_growth_is_asked_over(every, runs, asked):
+def test_cron_finds_a_sample_between_half_and_twice_the_age(every, runs, asked):
     left = after_runs(every, runs)
 
     assert [age for age in left if asked / 2 <= age <= asked * 2]

@@ -68,7 +68,7 @@ def test_an_earlier_answer_is_written_without_secrets(tmp_path):
     assert "hunter2" not in (tmp_path / "snapshot.json").read_text()
 
 
-def test_a_snapshot_of_before_there_was_a_state_file_has_nothing_earlier(tmp_path):
+def test_old_snapshot_has_no_earlier_answers(tmp_path):
     def older(observation):
         del observation["earlier"], observation["forgotten"]
 
@@ -77,7 +77,7 @@ def test_a_snapshot_of_before_there_was_a_state_file_has_nothing_earlier(tmp_pat
     assert (Depth(7), ()) == (found.answer, found.earlier)
 
 
-def test_an_earlier_answer_that_cannot_be_read_is_no_answer_left_out(tmp_path):
+def test_unreadable_earlier_answer_is_a_problem(tmp_path):
     def spoilt(observation):
         observation["earlier"] = [{"taken_at": "2026-03-01T11:00:00Z", "answer": {"depth": "deep"}}]
 
@@ -103,7 +103,7 @@ def test_a_problem_comes_back_as_it_was(tmp_path):
 @pytest.mark.parametrize(
     "secret", ["well", "depth", "well.depth", "2026", "late", "place", "yard", "opscheck.snapshot/v1"]
 )
-def test_a_password_that_is_also_a_word_of_the_file_hides_no_observation(tmp_path, secret):
+def test_password_equal_to_a_word_of_the_file_hides_nothing(tmp_path, secret):
     late = Problem(kind=ProblemKind.LATE, text="no answer")
     snapshot = saved(tmp_path, Observation(taken_at=NOON, duration_s=0.1, answer=Depth(7)), secret)
     problem = saved(tmp_path, Observation(taken_at=NOON, duration_s=0.1, problem=late), secret).get(ASKED)
@@ -131,20 +131,20 @@ def test_a_secret_in_an_answer_is_hidden(tmp_path):
     ],
     ids=["nothing", "no-answer", "another-type", "no-time-zone"],
 )
-def test_an_observation_that_cannot_be_read_is_none(tmp_path, change):
+def test_unreadable_observation_is_a_problem(tmp_path, change):
     observation = edited(tmp_path, change).find(ASKED)
 
     assert ProblemKind.UNSUPPLIED == observation.problem.kind
     assert "take a new one" in observation.problem.advice
 
 
-def test_a_query_that_was_not_asked_has_no_answer(tmp_path):
+def test_query_missing_in_a_snapshot_is_a_problem(tmp_path):
     snapshot = saved(tmp_path, Observation(taken_at=NOON, duration_s=0.1, answer=Depth(7)))
 
     observation = snapshot.find(AskDepth(target="well", place="garden"))
 
     assert ProblemKind.UNSUPPLIED == observation.problem.kind
-    assert "the snapshot of 2026-03-01 12:00 UTC does not hold" in observation.problem.text
+    assert "the snapshot of 2026-03-01 12:00 UTC does not contain" in observation.problem.text
 
 
 @pytest.mark.parametrize(
@@ -154,5 +154,5 @@ def test_another_file_is_refused(tmp_path, content):
     path = tmp_path / "snapshot.json"
     path.write_text(content)
 
-    with pytest.raises(SnapshotError, match="no snapshot that --save wrote"):
+    with pytest.raises(SnapshotError, match="not an opscheck snapshot file"):
         read_snapshot(path, Secrets())

@@ -108,14 +108,14 @@ def test_samples_come_oldest_first(path):
     assert ["5 m", "6 m"] == earlier(memory_of(path))
 
 
-def test_where_there_is_no_file_nothing_is_known_and_none_is_made(path):
+def test_missing_state_file_is_empty_and_not_created(path):
     found = recalled(memory_of(path))
 
     assert ((), "") == (found.earlier, found.forgotten)
     assert not path.exists()
 
 
-def test_an_empty_file_is_a_state_file_that_has_yet_to_begin(path):
+def test_empty_file_is_a_new_state_file(path):
     path.touch()
 
     assert [] == earlier(memory_of(path))
@@ -123,7 +123,7 @@ def test_an_empty_file_is_a_state_file_that_has_yet_to_begin(path):
     assert ["6 m"] == earlier(memory_of(path))
 
 
-def test_what_is_kept_whole_is_neither_thinned_nor_dropped_after_forty_days(path):
+def test_whole_samples_are_not_thinned_or_expired_after_40_days(path):
     ages = (399, 300, *range(99, 0, -1))
     for days in ages:
         keep(memory_of(path), observed(f"{days} m", NOW - timedelta(days=days)), query=RESTED)
@@ -133,7 +133,7 @@ def test_what_is_kept_whole_is_neither_thinned_nor_dropped_after_forty_days(path
     assert len(earlier(memory_of(path))) < 20
 
 
-def test_what_is_kept_whole_ends_too(path):
+def test_whole_samples_expire_too(path):
     keep(memory_of(path), observed("9 m", NOW - timedelta(days=401)), query=RESTED)
 
     keep(memory_of(path), observed("6 m", NOW - MINUTE))
@@ -142,7 +142,7 @@ def test_what_is_kept_whole_ends_too(path):
     assert [] == in_file(path, "SELECT * FROM keeping")
 
 
-def test_a_file_that_knows_of_nothing_kept_whole_goes_on(path):
+def test_file_without_whole_samples_still_works(path):
     keep(memory_of(path), observed("6 m", NOW - MINUTE))
     in_file(path, "DROP TABLE keeping")
 
@@ -173,13 +173,13 @@ def test_samples_are_kept_apart_by(path, memory, query):
     assert [] == earlier(memory_of(path, **memory), query=query)
 
 
-def test_a_new_password_is_no_new_target(path):
+def test_new_password_is_not_a_new_target(path):
     keep(memory_of(path, url="https://user:old-password@well.example.com"), observed("6 m", NOW - MINUTE))
 
     assert ["6 m"] == earlier(memory_of(path, url="https://user:new-password@well.example.com"))
 
 
-def test_what_nobody_asks_any_more_ends_after_forty_days(path):
+def test_samples_of_removed_queries_expire_after_40_days(path):
     keep(memory_of(path), observed("1 m", NOW - timedelta(days=41)))
 
     assert [(0, 0)] == in_file(path, "SELECT (SELECT count(*) FROM samples), (SELECT count(*) FROM series)")
@@ -199,13 +199,13 @@ def test_many_runs_leave_few_samples(path):
 # -- what stands in it -----------------------------------------------------------------------------------------------
 
 
-def test_only_its_owner_can_read_it(path):
+def test_state_file_is_readable_by_its_owner_only(path):
     keep(memory_of(path), observed())
 
     assert 0o600 == path.stat().st_mode & 0o777
 
 
-def test_no_secret_stands_in_it(path):
+def test_output_contains_no_secret(path):
     query = AskDepth(target="well", place="behind hunter2-gate")
     secret = {"GATE": "hunter2-gate", "HOST": "hidden.example.com"}
     memory = memory_of(path, environment="hunter2-gate", url="https://hidden.example.com", **secret)
@@ -219,13 +219,13 @@ def test_no_secret_stands_in_it(path):
     assert ["at ${GATE}"] == earlier(memory_of(path, "hunter2-gate", "https://hidden.example.com"), NOW + MINUTE, query)
 
 
-def test_a_name_from_the_environment_is_the_same_name_then_and_now(path):
+def test_name_from_the_environment_is_stable_between_runs(path):
     keep(memory_of(path, DB_NAME="orders"), observed("table of orders", NOW - MINUTE))
 
     assert ["table of orders"] == earlier(memory_of(path, DB_NAME="orders"))
 
 
-def test_its_rows_can_be_told_by_a_person(path):
+def test_rows_are_readable_for_a_person(path):
     keep(memory_of(path), observed())
 
     assert [("test", "well (http): https://well.example.com", "cistern.depth(place='yard')")] == in_file(
@@ -233,7 +233,7 @@ def test_its_rows_can_be_told_by_a_person(path):
     )
 
 
-def test_it_shrinks_again(path):
+def test_state_file_shrinks_after_expiry(path):
     memory = memory_of(path)
     memory.keep([memory.note(ASKED, observed(os.urandom(2**19).hex(), NOW - timedelta(days=39)))])
     large = path.stat().st_size
@@ -256,36 +256,36 @@ def trouble(memory: Memory) -> tuple[str, str]:
     return str(reading.value), str(writing.value)
 
 
-def test_a_file_of_another_kind_is_left_alone(path):
+def test_file_of_another_kind_is_not_touched(path):
     path.write_text("this is a diary\n" * 100)
 
     reading, writing = trouble(memory_of(path))
 
-    reason = "file is not a database; move it away, and the next run begins a new one"
+    reason = "file is not a database; move it away; the next run creates a new one"
     assert f"the state file {path} cannot be read: {reason}" == reading
     assert f"the state file {path} cannot be written: {reason}" == writing
     assert "this is a diary\n" * 100 == path.read_text()
 
 
-def test_a_database_of_another_program_is_left_alone(path):
+def test_database_of_another_program_is_not_touched(path):
     in_file(path, "CREATE TABLE diary (day TEXT)", "INSERT INTO diary VALUES ('Monday')")
 
     for text in trouble(memory_of(path)):
-        assert "it is a database of another program; name another file" in text
+        assert "a database of another program; name another file" in text
     assert [("diary",)] == in_file(path, "SELECT name FROM sqlite_master")
 
 
-def test_a_newer_schema_is_not_guessed_at(path):
+def test_newer_schema_is_rejected(path):
     keep(memory_of(path), observed("6 m", NOW - MINUTE))
     in_file(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
 
     for text in trouble(memory_of(path)):
-        assert f"another version of opscheck has written it (schema {SCHEMA_VERSION + 1}, this one knows" in text
+        assert f"it was written by another version of opscheck (schema {SCHEMA_VERSION + 1}, this one knows" in text
     assert [(1,)] == in_file(path, "SELECT count(*) FROM samples")
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.9])
-def test_a_truncated_file_is_told_and_never_taken_for_an_empty_one(path, share):
+def test_truncated_file_is_reported(path, share):
     memory = memory_of(path)
     for age in range(8, 0, -1):
         keep(memory, observed(os.urandom(2**15).hex(), NOW - age * 4 * MINUTE))
@@ -293,17 +293,17 @@ def test_a_truncated_file_is_told_and_never_taken_for_an_empty_one(path, share):
     path.write_bytes(content[: int(len(content) * share)])
 
     for text in trouble(memory):
-        assert "move it away, and the next run begins a new one" in text
+        assert "move it away; the next run creates a new one" in text
 
 
-def test_the_tables_of_a_state_file_are_missed_when_they_are_gone(path):
+def test_missing_tables_are_reported(path):
     in_file(path, f"PRAGMA application_id = {APPLICATION_ID}", f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     for text in trouble(memory_of(path)):
         assert "no such table" in text
 
 
-def test_samples_that_another_version_wrote_in_another_shape_are_told(path):
+def test_samples_of_another_version_are_reported(path):
     keep(memory_of(path), observed("6 m", NOW - MINUTE))
     in_file(path, "UPDATE samples SET answer = x'00'")
 
@@ -313,7 +313,7 @@ def test_samples_that_another_version_wrote_in_another_shape_are_told(path):
     assert found.forgotten.startswith(f"the samples of cistern.depth in the state file {path} cannot be read")
 
 
-def test_one_sample_that_cannot_be_read_leaves_the_others(path):
+def test_unreadable_sample_keeps_the_others(path):
     keep(memory_of(path), observed("5 m", NOW - 2 * MINUTE))
     keep(memory_of(path), observed("6 m", NOW - MINUTE))
     in_file(path, "UPDATE samples SET answer = 'text' WHERE taken_at = (SELECT min(taken_at) FROM samples)")
@@ -324,12 +324,12 @@ def test_one_sample_that_cannot_be_read_leaves_the_others(path):
 @pytest.mark.parametrize(
     ("place", "reading", "writing"),
     [
-        ("", "it is no regular file", "Is a directory"),
+        ("", "not a regular file", "Is a directory"),
         ("a-file/state.db", "Not a directory", "its folder is a file"),
     ],
     ids=["a-folder", "below-a-file"],
 )
-def test_a_path_where_no_file_can_be(tmp_path, place, reading, writing):
+def test_impossible_path_is_an_error(tmp_path, place, reading, writing):
     (tmp_path / "a-file").touch()
 
     read, written = trouble(memory_of(tmp_path / place))
@@ -338,9 +338,9 @@ def test_a_path_where_no_file_can_be(tmp_path, place, reading, writing):
     assert written.endswith(f"cannot be written: {writing}")
 
 
-def test_a_device_is_no_state_file():
+def test_device_is_not_a_state_file():
     for text in trouble(memory_of(Path("/dev/full"))):
-        assert text.endswith("it is no regular file")
+        assert text.endswith("not a regular file")
 
 
 # -- several processes, and their ends -------------------------------------------------------------------------------
@@ -410,7 +410,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize("writes", [1, 2, 5, 17])
-def test_a_run_that_is_killed_while_it_writes_spoils_nothing(path, start, writes):
+def test_run_killed_while_writing_corrupts_nothing(path, start, writes):
     process = start(FOR_EVER, path)
     for _ in range(writes):
         assert process.stdout.readline()
@@ -422,7 +422,7 @@ def test_a_run_that_is_killed_while_it_writes_spoils_nothing(path, start, writes
     assert [("ok",)] == in_file(path, "PRAGMA integrity_check")
 
 
-def test_what_a_killed_run_has_left_half_done_is_undone(path, start):
+def test_transaction_of_a_killed_run_is_rolled_back(path, start):
     keep(memory_of(path), observed("5 m", NOW - 2 * MINUTE))
     process = start(STUCK_IN_MID_WRITE, path)
     assert "in mid-write\n" == process.stdout.readline()
@@ -433,14 +433,14 @@ def test_what_a_killed_run_has_left_half_done_is_undone(path, start):
     assert path.stat().st_size < 2**16
 
 
-def test_a_file_that_another_run_holds_is_waited_for_so_long_and_no_longer(path, start, monkeypatch):
+def test_locked_file_is_waited_for_until_the_timeout(path, start, monkeypatch):
     keep(memory_of(path), observed("5 m", NOW - 2 * MINUTE))
     process = start(STUCK_IN_MID_WRITE, path)
     assert "in mid-write\n" == process.stdout.readline()
     monkeypatch.setattr(memory_module, "_BUSY_S", 0.1)
 
     for text in trouble(memory_of(path)):
-        assert text.endswith("another run has held it for 0.1s")
+        assert text.endswith("locked by another run for 0.1s")
 
 
 def test_two_runs_at_once_take_turns(path, start):
@@ -454,7 +454,7 @@ def test_two_runs_at_once_take_turns(path, start):
             assert [name] == earlier(memory_of(path), later, query)
 
 
-def test_a_disk_without_room_is_told_and_what_was_there_stays(path, start):
+def test_full_disk_is_reported_and_keeps_old_samples(path, start):
     keep(memory_of(path), observed("5 m", NOW - 2 * MINUTE))
 
     told = start(NO_ROOM, path).communicate(timeout=60)[0]

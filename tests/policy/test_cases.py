@@ -63,22 +63,22 @@ def test_20_mb_are_refused_before_they_are_read(tmp_path, monkeypatch):
         ("control-character", b"version: 1\nenvironment: prod\x1b[2J\n"),
     ],
 )
-def test_what_is_no_text_is_refused_at_its_place(name, content, tmp_path, monkeypatch):
+def test_binary_file_is_rejected_at_its_place(name, content, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path(f"{name}.yaml").write_bytes(content)
 
     assert expected(name) == told(Path(f"{name}.yaml"))
 
 
-def test_a_directory_is_no_policy():
+def test_directory_is_not_a_policy():
     assert expected("directory") == told(Path("layers"))
 
 
-def test_a_missing_file_is_told_with_the_name_that_was_meant():
+def test_missing_file_error_suggests_a_name():
     assert expected("missing-file") == told(Path("duplicate-kye.yaml"))
 
 
-def test_a_file_that_may_not_be_read_is_told(tmp_path):
+def test_unreadable_file_is_reported(tmp_path):
     policy = tmp_path / "no-permission.yaml"
     policy.write_text("version: 1\n", encoding="utf-8")
     policy.chmod(0)
@@ -92,7 +92,7 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path):
     assert expected("no-permission") == run.stderr
 
 
-def test_the_command_says_the_same_of_every_case_and_ends_with_4():
+def test_command_prints_the_same_errors_and_exits_4():
     opscheck = Path(sys.executable).with_name("opscheck")
     command = [opscheck, "validate", *(f"{name}.yaml" for name in NAMES)]
 

@@ -26,18 +26,18 @@ def waived_until(day: date) -> str:
 @pytest.mark.parametrize(
     ("days", "notices"),
     [
-        (-1, ("the waiver of cache expired on 2026-02-28 and does not count any more (maria: moving)",)),
+        (-1, ("the waiver of cache expired on 2026-02-28 and no longer applies (maria: moving)",)),
         (0, ("the waiver of cache expires today, on 2026-03-01 (maria: moving)",)),
         (1, ("the waiver of cache expires tomorrow, on 2026-03-02 (maria: moving)",)),
         (14, ("the waiver of cache expires in 14 days, on 2026-03-15 (maria: moving)",)),
         (15, ()),
     ],
 )
-def test_a_waiver_that_ends_soon_or_has_ended_is_announced(load, days, notices):
+def test_expiring_or_expired_waiver_is_a_notice(load, days, notices):
     assert notices == load(waived_until(TODAY + timedelta(days=days)), today=TODAY).notices
 
 
-def test_a_waiver_counts_until_the_end_of_its_last_day(load):
+def test_waiver_applies_until_the_end_of_its_last_day(load):
     waiver = load(waived_until(TODAY)).waivers["cache"]
 
     assert not waiver.expired(TODAY)
@@ -60,7 +60,7 @@ def test_a_day_is_written_in_one_way(refusal, day):
         "echo ${HOME} {{ url }}",
     ],
 )
-def test_a_command_may_name_what_a_finding_knows(load, command):
+def test_command_may_name_facts_of_a_finding(load, command):
     text = f"{POLICY}    remediation:\n      commands: ['{command}']\n"
 
     assert (command,) == load(text).expectations[0].remediation.commands
@@ -70,13 +70,13 @@ def test_a_command_may_name_what_a_finding_knows(load, command):
     ("command", "told"),
     [
         ("echo {{ subjct }}", "no finding of redis.ping knows {{ subjct }}; did you mean {{ subject }}?"),
-        ("echo {{ 7 }}", "is no placeholder"),
-        ("{{ subject }} restart", "would be what is run"),
-        ('echo "{{ subject }}"', "`{{ subject }}` stands inside or behind quotes"),
+        ("echo {{ 7 }}", "is not a placeholder"),
+        ("{{ subject }} restart", "would be the program that runs"),
+        ('echo "{{ subject }}"', "`{{ subject }}` is inside or after quotes"),
         ("psql --command={{ subject }}", "would be read as program text"),
     ],
 )
-def test_a_command_that_could_not_be_written_is_refused_before_the_run(refusal, command, told):
+def test_unsafe_command_is_rejected_before_the_run(refusal, command, told):
     text = f"{POLICY}    remediation:\n      commands: ['true', '{command}']\n"
 
     assert refusal(text).startswith("policy.yaml:12:26: expectations[cache].remediation.commands[1]: ")

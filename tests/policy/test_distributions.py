@@ -102,7 +102,7 @@ def test_name_of_a_distribution_is_normalised(install, load):
     assert [one.name for one in load(policy("Opscheck_Acme")).uses] == ["opscheck-acme"]
 
 
-def test_policy_may_ask_for_a_version_of_opscheck_itself(install, load):
+def test_policy_may_require_a_version_of_opscheck(install, load):
     install()
 
     uses = load(policy(f"opscheck-acme, opscheck>={__version__}")).uses
@@ -117,10 +117,10 @@ def test_policy_may_ask_for_a_version_of_opscheck_itself(install, load):
         ("opscheck-acme>=1", "opscheck-acme 0.3 is installed; pip install 'opscheck-acme>=1'"),
         ("'not a name'", "expected a distribution such as `opscheck-memcached>=0.1`"),
         ("opscheck>=99", f"opscheck {__version__} is installed; pip install 'opscheck>=99'"),
-        ("pytest", "pytest brings no system: it has no entry point in the group opscheck.systems"),
+        ("pytest", "pytest has no system: its metadata has no entry point in the group opscheck.systems"),
     ],
 )
-def test_use_that_cannot_be_met_is_a_policy_error(install, refusal, uses, told):
+def test_unmet_requirement_is_a_policy_error(install, refusal, uses, told):
     install()
 
     assert f"policy.yaml:3:8: uses[0]: {told}" in refusal(policy(uses)).splitlines()[0]
@@ -149,7 +149,10 @@ def test_use_that_cannot_be_met_is_a_policy_error(install, refusal, uses, told):
             {"entry_point": "other = {module}:SYSTEM"},
             "opscheck-acme: its entry point other must name a System of that name, got one named acme",
         ),
-        ({"entry_point": ""}, "opscheck-acme brings no system: it has no entry point in the group opscheck.systems"),
+        (
+            {"entry_point": ""},
+            "opscheck-acme has no system: its metadata has no entry point in the group opscheck.systems",
+        ),
         (
             {"entry_point": "acme = {module}:NOTHING"},
             "opscheck-acme: its system acme cannot be imported: AttributeError",
@@ -243,7 +246,7 @@ def test_run_with_a_broken_system_ends_with_4(install, write, capsys, broken):
     assert "opscheck-acme" in capsys.readouterr().err
 
 
-def test_schema_has_a_system_that_it_is_told_to_use(install, capsys):
+def test_schema_includes_a_used_system(install, capsys):
     install()
 
     assert exit_code(["schema"]) == 0
@@ -290,7 +293,7 @@ def read_agent(session, query, timeout_s):
 '''
 
 
-def test_stranger_adds_a_query_to_a_target_that_exists(install, write):
+def test_other_distribution_adds_a_query_to_an_existing_target(install, write):
     install(descriptor=READER, target=AGENT)
     text = """\
     version: 1

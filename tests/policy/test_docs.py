@@ -32,14 +32,14 @@ ENVIRON = {
 
 
 @pytest.mark.parametrize("text", [text for text in WHOLE if "extends:" not in text.values[0]])
-def test_every_policy_that_is_shown_is_one(write, text):
+def test_every_policy_in_the_docs_is_valid(write, text):
     policy = read_policy(write(text), environ=ENVIRON).finish(today=date(2026, 3, 1))
 
     assert policy.expectations
 
 
 @pytest.mark.parametrize("text", WHOLE)
-def test_every_policy_that_is_shown_fits_the_schema(text):
+def test_every_policy_in_the_docs_matches_the_schema(text):
     errors = Draft202012Validator(policy_schema(BUNDLED)).iter_errors(yaml.load(text, CCoreLoader))  # noqa: S506 - plain values
 
     assert [] == [f"{error.json_path}: {error.message}" for error in errors]

@@ -76,7 +76,7 @@ def test_scalars_are_those_of_yaml_1_2(read, written, value):
     assert {"x": value} == plain(read(f"x: {written}").root)
 
 
-def test_an_alias_stands_for_the_same_values_at_its_own_key(read):
+def test_alias_has_the_values_of_its_anchor(read):
     root = read("a: &limits {P2: 75%}\nb: *limits\n").root
 
     assert {"a": {"P2": "75%"}, "b": {"P2": "75%"}} == plain(root)
@@ -87,7 +87,7 @@ def test_an_anchor_may_be_given_again(read):
     assert {"a": 1, "b": 2, "c": 2} == plain(read("a: &x 1\nb: &x 2\nc: *x\n").root)
 
 
-def test_a_byte_order_mark_is_no_text(read):
+def test_byte_order_mark_is_ignored(read):
     assert {"a": 1} == plain(read(b"\xef\xbb\xbfa: 1\n").root)
 
 
@@ -150,27 +150,27 @@ def test_a_tag_is_an_issue_and_the_rest_is_read(read, text, told):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("? [a]\n: b", "policy.yaml:1:3: expected a key that is text"),
-        ("a: &x b\n*x : c", "policy.yaml:2:1: expected a key that is text, got an alias (*x)"),
+        ("? [a]\n: b", "policy.yaml:1:3: expected text as a key"),
+        ("a: &x b\n*x : c", "policy.yaml:2:1: expected text as a key, got an alias (*x)"),
         ("a: *x", "policy.yaml:1:4: expected the anchor &x to end before this alias of it"),
-        ("a: b: c", "policy.yaml:1:5: this is not YAML: mapping values are not allowed in this context"),
-        ("a: @b", "policy.yaml:1:4: a: this is not YAML: found character that cannot start any token"),
-        ("%YAML 2.0\n---\na: b", "policy.yaml:1:1: this is not YAML: found incompatible YAML document"),
+        ("a: b: c", "policy.yaml:1:5: invalid YAML: mapping values are not allowed in this context"),
+        ("a: @b", "policy.yaml:1:4: a: invalid YAML: found character that cannot start any token"),
+        ("%YAML 2.0\n---\na: b", "policy.yaml:1:1: invalid YAML: found incompatible YAML document"),
         ("- a", "policy.yaml:1:1: expected a mapping with `version: 1`, got a list"),
         ("text", 'policy.yaml:1:1: expected a mapping with `version: 1`, got "text"'),
     ],
 )
-def test_what_cannot_be_read_is_refused_at_its_place(refusal, text, told):
+def test_unreadable_yaml_is_rejected_at_its_place(refusal, text, told):
     assert refusal(text).startswith(told)
 
 
 @pytest.mark.parametrize(
     ("key", "shown"), [("1", "1"), ("true", "true"), ("1.5", "1.5"), ("null", "null"), ("", "nothing")], ids=repr
 )
-def test_a_key_that_is_no_text_is_an_issue(read, key, shown):
+def test_key_that_is_not_text_is_an_issue(read, key, shown):
     (issue,) = read(f"? {key}\n: x\nb: y\n").issues
 
-    assert (issue.rule, issue.value) == ("expected a key that is text", shown)
+    assert (issue.rule, issue.value) == ("expected text as a key", shown)
 
 
 # -- bounds ----------------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def test_a_key_that_is_no_text_is_an_issue(read, key, shown):
 
 @pytest.mark.parametrize("levels", [MAX_DEPTH, 100, 100_000])
 @pytest.mark.parametrize("level", ["[", "{a: ", "- "])
-def test_nesting_is_bounded_however_deep_it_goes(refusal, levels, level):
+def test_nesting_depth_is_limited(refusal, levels, level):
     assert f"expected at most {MAX_DEPTH} levels of nesting" in refusal(f"x:\n  {level * levels}")
 
 
@@ -194,15 +194,15 @@ def test_aliases_do_not_hide_levels(refusal):
     assert "levels of nesting" in refusal(f"a: &a {nested}\nb: {'[' * 20}*a{']' * 20}\n")
 
 
-def test_what_aliases_bring_in_is_bounded(read, refusal):
+def test_values_from_aliases_are_limited(read, refusal):
     hundred = f"a: &a [{'x,' * 99}]\n"
     times = MAX_ALIASED // 100
 
     assert not read(hundred + f"b: [{'*a,' * times}]").issues
-    assert "values that come from aliases" in refusal(hundred + f"b: [{'*a,' * (times + 1)}]")
+    assert "values from aliases" in refusal(hundred + f"b: [{'*a,' * (times + 1)}]")
 
 
-def test_a_pipe_is_bounded_as_a_file_is(tmp_path):
+def test_pipe_is_limited_like_a_file(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = threading.Thread(target=write_too_much, args=(pipe,))
@@ -221,7 +221,7 @@ def write_too_much(pipe: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nowhere/policy.yaml", "a" * 300, "nul\0.yaml"], ids=["folder", "long", "nul"])
-def test_what_cannot_be_opened_says_why(tmp_path, name):
+def test_file_that_cannot_be_opened_has_a_reason(tmp_path, name):
     with pytest.raises(CannotOpenError, match=r"no such file|cannot be read"):
         read_document(tmp_path / name, "policy.yaml")
 

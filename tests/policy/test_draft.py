@@ -98,7 +98,7 @@ def test_the_daily_policy_loads_with_nothing_but_its_environment():
     assert all(one.owner == "operations" and {"daily", "weekly"} & set(one.tags) for one in policy.expectations)
 
 
-def test_the_base_alone_is_no_policy():
+def test_base_alone_is_not_a_policy():
     with pytest.raises(PolicyError, match="expected at least one; nothing would be checked"):
         read_policy(bundled("policies") / "base.yaml", environ={}).finish(today=TODAY)
 
@@ -106,7 +106,7 @@ def test_the_base_alone_is_no_policy():
 # -- two phases ------------------------------------------------------------------------------------------------------
 
 
-def test_a_team_s_own_kind_becomes_known_between_the_phases(draft):
+def test_own_kind_becomes_known_between_the_phases(draft):
     read = draft(HEAD + HEALTH + QUEUE)
     unknown = read.unknown_checks()
     kind = define_queue_depth()
@@ -119,7 +119,7 @@ def test_a_team_s_own_kind_becomes_known_between_the_phases(draft):
     assert isinstance(policy.expectations[1], kind)
 
 
-def test_a_team_s_own_kind_of_target_becomes_known_late_too(draft, monkeypatch):
+def test_own_kind_of_target_becomes_known_late(draft, monkeypatch):
     read = draft(HEAD.replace("  cache:", "  tank: {kind: tank, size: 5}\n  cache:") + HEALTH)
 
     class TankTarget(Target, kind="tank"):
@@ -146,14 +146,14 @@ def test_entries_are_those_of_one_kind_in_the_policy_s_order(draft):
     assert read.entries(HttpResponse)[0] is read.entries(HttpResponse)[0]
 
 
-def test_the_policy_holds_the_same_objects_as_its_entries(draft):
+def test_policy_contains_the_objects_of_its_entries(draft):
     read = draft(HEAD + CACHE + HEALTH)
     (entry,) = read.entries(HttpResponse)
 
     assert read.finish(today=TODAY).expectations[1] is entry
 
 
-def test_entries_leave_out_what_is_wrong_and_finish_tells_it(draft):
+def test_finish_reports_the_errors_of_omitted_entries(draft):
     read = draft(HEAD + HEALTH + "  - {id: wrong, check: http.response, target: api}\n" + HEALTH)
 
     assert [one.id for one in read.entries(HttpResponse)] == ["api-health"]
@@ -162,7 +162,7 @@ def test_entries_leave_out_what_is_wrong_and_finish_tells_it(draft):
     assert [issue.line for issue in error.value.issues] == [9, 10]
 
 
-def test_what_is_wrong_is_told_every_time_it_is_asked(draft):
+def test_finish_reports_the_same_errors_each_time(draft):
     read = draft(HEAD + QUEUE)
 
     for _ in range(2):
@@ -183,14 +183,14 @@ def test_errors_of_both_phases_come_together(draft):
     ]
 
 
-def test_a_target_that_is_wrong_is_told_once_and_not_by_all_that_use_it(refusal):
+def test_invalid_target_is_reported_once(refusal):
     told = refusal(HEAD.replace("timeout: 2s", "timeout: 2") + CACHE + CACHE.replace("id: cache", "id: cache-2"))
 
     assert len(told.splitlines()) == 1
     assert told.startswith("policy.yaml:6:")
 
 
-def test_a_validator_that_breaks_is_an_error_of_the_policy_and_no_traceback(refusal):
+def test_exception_of_a_validator_is_a_policy_error(refusal):
     class Fragile(Expectation, check="acme.fragile"):
         """Breaks."""
 
@@ -210,7 +210,7 @@ def test_a_validator_that_breaks_is_an_error_of_the_policy_and_no_traceback(refu
 # -- what a policy says ----------------------------------------------------------------------------------------------
 
 
-def test_defaults_hold_where_an_expectation_says_nothing(load):
+def test_defaults_apply_to_omitted_fields(load):
     said = "defaults: {owner: platform, runbook: https://runbooks.example.com, tags: [daily], timeout: 3s}\n"
     policy = load(said + HEAD.lstrip() + HEALTH + CACHE.replace("}", ", owner: caches, tags: [gate]}"))
     health, cache = policy.expectations
@@ -219,7 +219,7 @@ def test_defaults_hold_where_an_expectation_says_nothing(load):
     assert ("caches", ("gate",)) == (cache.owner, cache.tags)
 
 
-def test_a_default_timeout_does_not_go_before_the_target_s_own(load):
+def test_target_timeout_overrides_the_default(load):
     policy = load("defaults: {timeout: 3s}\n" + HEAD.lstrip() + CACHE)
 
     assert Duration(3) == policy.default_timeout
@@ -227,7 +227,7 @@ def test_a_default_timeout_does_not_go_before_the_target_s_own(load):
     assert policy.expectations[0].timeout is None
 
 
-def test_without_a_word_a_question_may_take_five_seconds(load):
+def test_default_timeout_is_five_seconds(load):
     assert Duration(5) == load(HEAD + CACHE).default_timeout
 
 
@@ -247,11 +247,11 @@ def test_the_first_escalation_rule_may_be_for_one_expectation(load):
     assert [(300, "Maria"), (None, "Lead")] == [(step.after, step.notify) for step in escalation.steps]
 
 
-def test_a_severity_that_a_layer_takes_away_is_missed(refusal):
+def test_severity_removed_by_a_layer_is_reported(refusal):
     assert "severities: expected an entry for P3 too" in refusal(HEAD + CACHE + "severities: {P3: null}\n")
 
 
-def test_a_policy_is_the_same_whatever_the_order_of_its_keys(load, write):
+def test_order_of_keys_does_not_change_a_policy(load, write):
     text = HEAD + HEALTH + CACHE
     turned = yaml.safe_dump(dict(reversed(yaml.safe_load(text).items())), sort_keys=False)
 
@@ -283,7 +283,7 @@ trees = st.recursive(
 
 
 @given(st.dictionaries(keys, trees, max_size=6), trees)
-def test_whatever_a_policy_says_it_is_a_policy_or_a_list_of_errors(tmp_path_factory, sections, entry):
+def test_any_document_is_a_policy_or_a_list_of_errors(tmp_path_factory, sections, entry):
     path = Path(tmp_path_factory.getbasetemp() / "any-policy.yaml")
     told = {
         "version": 1,

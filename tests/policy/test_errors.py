@@ -31,7 +31,7 @@ def test_a_line_break_in_a_value_does_not_break_the_line():
     assert str(issue) == r'p.yaml:1:1: a\nb: expected text, got "x\r\n\x1b[2J"'
 
 
-def test_all_issues_are_told_once_in_the_order_of_their_places():
+def test_issues_are_reported_once_in_line_order():
     early, late = Issue("a.yaml", 2, 9, "", "early"), Issue("a.yaml", 10, 1, "", "late")
     error = PolicyError([Issue("b.yaml", 1, 1, "", "other"), late, early, late])
 

@@ -42,7 +42,7 @@ def test_a_credential_in_the_file_is_secret(load, secret):
 @pytest.mark.parametrize(
     "text", ["application/json", "Bearer", "https://api.example.com", "host=db.example.com", "dark"]
 )
-def test_what_is_no_credential_is_shown(load, text):
+def test_text_without_a_credential_is_shown(load, text):
     assert text == load(POLICY, {"TOKEN": "ticket"}).secrets.clean(text)
 
 

@@ -75,14 +75,14 @@ def test_a_graded_limit_merges_step_by_step(over):
     assert str(policy.expectations[0].latency) == "P2 <= 1s, P1 <= 10s, P0 <= 30s"
 
 
-def test_a_null_takes_away_what_the_base_says(over):
+def test_null_removes_the_value_of_the_base(over):
     policy = over("expectations:\n  - {id: api-health, latency: {P2: null}, tags: null}\n")
 
     assert str(policy.expectations[0].latency) == "P1 <= 5s"
     assert policy.expectations[0].tags == ()
 
 
-def test_an_empty_section_does_not_make_the_base_s_expectations_vanish(refusal, write):
+def test_empty_section_keeps_the_expectations_of_the_base(refusal, write):
     write(BASE, "base.yaml")
 
     assert "expectations: expected a list, got nothing" in refusal("version: 1\nextends: base.yaml\nexpectations:\n")
@@ -115,7 +115,7 @@ def test_a_file_that_two_layers_extend_does_not_undo_the_first(load, write):
     assert ids(policy) == ["api-health", "cache"]
 
 
-def test_a_file_is_found_beside_the_file_that_names_it(load, write):
+def test_layer_path_is_relative_to_the_extending_file(load, write):
     write(BASE, "shared/common/base.yaml")
     write("version: 1\nextends: common/base.yaml\n", "shared/team.yaml")
 
@@ -143,7 +143,7 @@ def test_the_shipped_base_can_be_named_and_changes_nothing_then(load):
     assert plain.escalation == named.escalation
 
 
-def test_a_shipped_file_that_does_not_exist_is_told_where_it_is_named(refusal):
+def test_missing_bundled_layer_is_reported_at_its_place(refusal):
     told = refusal("version: 1\nextends: opscheck:bse.yaml\n")
 
     assert told == "policy.yaml:2:10: extends: opscheck:bse.yaml: no such file; did you mean base.yaml?"
@@ -161,17 +161,17 @@ def test_the_name_of_a_layer_may_come_from_the_environment(load, refusal, write)
 
 
 @pytest.mark.parametrize("name", ["''", "[]", "[3]", "{a: b}", '"nul\\0.yaml"', "."], ids=repr)
-def test_what_names_no_file_is_refused_at_its_place(refusal, name):
+def test_invalid_extends_is_rejected_at_its_place(refusal, name):
     assert refusal(f"version: 1\nextends: {name}\n").startswith("policy.yaml:2:1")
 
 
-def test_a_reference_that_is_none_is_told_where_it_names_a_layer(refusal):
+def test_malformed_reference_in_extends_is_reported(refusal):
     told = refusal("version: 1\nextends: ${REGION.yaml\n")
 
     assert told.startswith("policy.yaml:2:10: extends: expected ${NAME} or ${NAME:-default}")
 
 
-def test_files_that_extend_each_other_without_end_are_refused(refusal, write):
+def test_cycle_of_layers_is_rejected(refusal, write):
     for number in range(60):
         write(f"version: 1\nextends: {number + 1}.yaml\n", f"{number}.yaml")
 
@@ -180,14 +180,14 @@ def test_files_that_extend_each_other_without_end_are_refused(refusal, write):
     )
 
 
-def test_an_error_names_the_file_where_the_value_stands(refusal, write):
+def test_error_names_the_file_of_the_value(refusal, write):
     write(BASE.replace("{P2: 1s, P1: 5s}", "{P2: 1, P1: 5s}"), "base.yaml")
     told = refusal("version: 1\nextends: base.yaml\nexpectations:\n  - {id: cache, latency: {P2: soon}}\n")
 
     assert [line.partition(": ")[0] for line in told.splitlines()] == ["base.yaml:10:85", "policy.yaml:4:31"]
 
 
-def test_an_expectation_stands_where_it_was_first_said(over):
+def test_merged_expectation_keeps_its_first_place(over):
     policy = over("""
 expectations:
   - {id: cache, latency: {P2: 50ms}}
@@ -198,16 +198,16 @@ expectations:
     assert ("policy.yaml", 6) == (policy.source("new").file, policy.source("new").line)
 
 
-def test_the_hash_is_that_of_the_files_in_the_order_in_which_they_are_named(over, write):
+def test_hash_covers_the_files_in_order(over, write):
     policy = over("environment: production\n")
     named = "version: 1\nextends: base.yaml\nenvironment: production\n" + BASE
 
     assert hashlib.sha256(named.encode()).hexdigest() == policy.sha256
 
 
-def test_a_layer_that_is_broken_is_told_with_what_else_was_found(refusal, write):
+def test_broken_layer_is_reported_with_other_errors(refusal, write):
     write("version: 1\ntargets: {\n", "broken.yaml")
     told = refusal("environment: production\nextends: broken.yaml\n")
 
     assert "policy.yaml:1:1: the key `version` is missing" in told
-    assert "broken.yaml:3:1: targets: this is not YAML" in told
+    assert "broken.yaml:3:1: targets: invalid YAML" in told

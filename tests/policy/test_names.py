@@ -30,8 +30,8 @@ def test_a_secret_id_and_a_secret_tag_are_refused_without_showing_them(tmp_path)
         read(tmp_path, "${SECRET}").finish(today=date(2026, 3, 1))
 
     text = str(error.value)
-    assert "id: expected a name that may be shown" in text
-    assert "tags[0]: expected a name that may be shown" in text
+    assert "id: expected a public name" in text
+    assert "tags[0]: expected a public name" in text
     assert "geheimnis" not in text
 
 

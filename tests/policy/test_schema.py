@@ -74,7 +74,7 @@ def test_every_shipped_policy_is_valid(errors, path):
 
 
 @pytest.mark.parametrize("name", BROKEN_IN_STRUCTURE)
-def test_what_breaks_the_structure_is_invalid_too(errors, name):
+def test_structural_error_violates_the_schema(errors, name):
     assert errors(document(CASES / f"{name}.yaml"))
 
 
@@ -162,11 +162,11 @@ def test_limits_are_plain_or_graded_and_may_come_from_the_environment(errors, fi
     ],
     ids=repr,
 )
-def test_what_the_loader_refuses_an_editor_marks(errors, fields):
+def test_schema_rejects_what_the_loader_rejects(errors, fields):
     assert errors(with_entry(**fields))
 
 
-def test_an_entry_over_another_file_may_leave_out_what_that_one_says(errors):
+def test_entry_of_an_overlay_may_omit_keys_of_the_base(errors):
     overlay = {
         "version": 1,
         "extends": "base.yaml",
@@ -180,7 +180,7 @@ def test_an_entry_over_another_file_may_leave_out_what_that_one_says(errors):
     assert errors(overlay | {"expectations": [{"id": "cache", "latncy": "10ms"}]})
 
 
-def test_a_team_s_own_check_is_in_it_with_its_fields():
+def test_schema_includes_own_checks():
     class QueueDepth(Expectation, check="acme.queue_depth"):
         """The queue drains."""
 

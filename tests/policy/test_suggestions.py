@@ -33,11 +33,11 @@ def test_a_number_without_its_unit_is_written_with_one(kind, written, meant):
     assert meant is None or kind.parse(meant)
 
 
-def test_a_near_word_is_named_whatever_its_case():
+def test_similar_word_is_suggested_in_any_case():
     assert did_you_mean("TARGTE", ["target", "title"], "known are") == "did you mean target?"
 
 
-def test_where_none_is_near_all_are_named_up_to_a_bound():
+def test_all_words_are_listed_without_a_similar_one():
     names = [f"name-{number}" for number in range(40)]
 
     assert did_you_mean("xyz", ["target", "title"], "known are") == "known are target, title"

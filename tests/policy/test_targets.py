@@ -46,7 +46,7 @@ def test_each_kind_of_target_has_its_own_fields(load, target):
         ),
     ],
 )
-def test_a_target_that_is_wrong_is_told_with_its_place(refusal, target, told):
+def test_invalid_target_is_reported_with_its_place(refusal, target, told):
     (line,) = refusal(with_targets(CACHE, target)).splitlines()
 
     assert line.partition(": ")[0].startswith("policy.yaml:5:")

@@ -111,13 +111,13 @@ expectations:
         ("text:", ".text: expected a value, got nothing; leave the key out where there is nothing to say"),
     ],
 )
-def test_what_is_wrong_with_a_field_is_one_plain_sentence(told, field, sentence):
+def test_field_error_is_one_plain_sentence(told, field, sentence):
     (line,) = told(field)
 
     assert line.startswith(sentence) if sentence.endswith("; ") else line == sentence
 
 
-def test_only_what_has_no_type_may_be_nothing(load):
+def test_only_an_optional_field_may_be_null(load):
     registry = Registry.bundled()
     registry.add(Everything)
     text = "{version: 1, environment: x, expectations: [{id: a, check: acme.everything, severity: P1, anything: null}]}"

@@ -37,7 +37,7 @@ def test_references_are_replaced_and_nothing_else(text, value):
 @pytest.mark.parametrize(
     "text", ["${1ST}", "${NAME", "${NAME-default}", "${NAME:?no}", "${}", "${A:-${B}}", "${ HOST }"]
 )
-def test_what_looks_like_a_reference_and_is_none_is_a_fault(text):
+def test_malformed_reference_is_an_error(text):
     assert [rule for rule, _ in expanded(text).faults] == ["expected ${NAME} or ${NAME:-default}"]
 
 
@@ -48,7 +48,7 @@ def test_each_variable_that_is_not_set_is_a_fault():
     ]
 
 
-def test_an_empty_variable_counts_as_not_set_unless_the_policy_says_so():
+def test_empty_variable_counts_as_unset_without_a_default():
     ((rule, hint),) = expanded("${EMPTY}").faults
 
     assert rule == "the variable EMPTY is empty"
@@ -61,7 +61,7 @@ def test_a_variable_that_is_set_under_another_spelling_is_named():
     assert hint == "did you mean TOKEN?"
 
 
-def test_an_unset_variable_stays_as_it_is_where_nothing_is_asked():
+def test_unset_variable_is_kept_without_a_run():
     kept = expanded("${HOST}/${NAME}", keep_unset=True)
 
     assert kept.value == "db.example.com/${NAME}"
@@ -105,7 +105,7 @@ def test_remediation_is_left_to_the_shell(load):
     assert policy.expectations[0].remediation.commands == ('curl -H "Authorization: $${TOKEN} ${TOKEN}" ${UNKNOWN}',)
 
 
-def test_what_came_from_the_environment_is_secret_everywhere_after(load):
+def test_environment_values_are_secret_everywhere(load):
     policy = load(POLICY, {**ENVIRON, "STAGE": "production"})
 
     assert policy.environment == "production"
@@ -120,7 +120,7 @@ def test_a_policy_can_be_read_where_nothing_is_set(load):
     assert policy.targets["api"].base_url.get_secret_value() == "https://${HOST}"
 
 
-def test_what_must_be_a_number_cannot_be_read_where_it_is_not_set(refusal):
+def test_unset_variable_of_a_number_cannot_be_validated(refusal):
     text = POLICY + '        timeout: "${TIMEOUT}"\n'
 
     assert 'got "${TIMEOUT}", and TIMEOUT is not set' in refusal(text, {}, keep_unset=True)

@@ -43,7 +43,7 @@ def test_a_violation_at_the_gate_is_a_failure(everything):
     assert "    kubectl rollout restart deployment/integration-worker -n integration-deployment\n" in failure.text
 
 
-def test_what_is_unknown_at_the_gate_is_an_error(everything):
+def test_unknown_at_the_gate_is_an_error(everything):
     (error,) = _cases(everything)["replica-lag"].result
 
     assert isinstance(error, junitparser.Error)
@@ -61,14 +61,14 @@ def test_what_is_unknown_at_the_gate_is_an_error(everything):
         ("canary-pods", "does not apply: no canary is deployed in this environment"),
     ],
 )
-def test_what_closes_nothing_is_skipped_with_its_reason(everything, name, message):
+def test_result_below_the_gate_is_skipped_with_its_reason(everything, name, message):
     (skipped,) = _cases(everything)[name].result
 
     assert isinstance(skipped, junitparser.Skipped)
     assert message == skipped.message
 
 
-def test_what_passed_is_a_case_with_its_measurements(everything):
+def test_passed_result_is_a_case_with_its_measurements(everything):
     case = _cases(everything)["node-usage"]
 
     assert [] == case.result
@@ -102,7 +102,7 @@ def test_properties_are_plain_builtins():
             assert {str} == {type(part) for pair in properties(result) for part in pair}
 
 
-def test_properties_hold_nothing_that_xml_forbids():
+def test_properties_contain_only_valid_xml_characters():
     hostile = msgspec.structs.replace(
         sample.HOSTILE.results[0], summary="a\x00b\ufffe\ud800\x1b", title="<&\"'>]]>", owner="注文\n\t担当"
     )
@@ -114,7 +114,7 @@ def test_properties_hold_nothing_that_xml_forbids():
     assert "<&\"'>]]>" == values["opscheck.title"]
 
 
-def test_the_properties_of_a_suite_say_how_the_run_ended(everything):
+def test_suite_properties_contain_the_exit_code(everything):
     (suite,) = everything
 
     assert {
@@ -138,7 +138,7 @@ def test_several_environments_are_several_suites_and_shards_are_one():
 
 
 def test_an_expectation_in_two_shards_of_one_environment_is_an_error():
-    with pytest.raises(ReportError, match="api-health stands in two records of production"):
+    with pytest.raises(ReportError, match="api-health is in two records of production"):
         junit.document([sample.ALL_WELL, sample.run_of(sample.PASSED[0])])
 
 
@@ -201,7 +201,7 @@ def test_jenkins_schema_allows_every_element(run):
         assert places == sorted(places)
 
 
-def test_gitlab_finds_a_text_wherever_it_shows_one():
+def test_gitlab_finds_its_text_in_every_element():
     # GitLab drops the attributes of failure, error and skipped, and shows their text.
     read = ET.fromstring(junit.document([sample.EVERYTHING]))  # noqa: S314 - it is our own
     outcomes = [child for case in read.iter("testcase") for child in case if child.tag != "properties"]

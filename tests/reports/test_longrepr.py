@@ -10,7 +10,7 @@ from opscheck.core.units import Severity
 from opscheck.reports.longrepr import failure_text
 
 
-def test_a_violation_says_how_bad_by_when_who_and_what_to_type():
+def test_violation_shows_severity_deadline_contact_and_commands():
     assert (
         failure_text(sample.CONNECTIONS)
         == """\
@@ -32,7 +32,7 @@ postgres.connections on database, policies/production.yaml:88"""
     )
 
 
-def test_what_findings_say_alike_stands_with_the_first():
+def test_remedy_of_equal_findings_is_shown_once():
     assert (
         failure_text(sample.PODS)
         == """\
@@ -58,7 +58,7 @@ kubernetes.pods on cluster, policies/production.yaml:39"""
     )
 
 
-def test_what_could_not_be_observed_says_why():
+def test_unknown_result_shows_its_reason():
     assert (
         failure_text(sample.REPLICA)
         == """\
@@ -70,7 +70,7 @@ postgres.connections on replica, policies/production.yaml:101"""
     )
 
 
-def test_many_findings_are_counted_and_not_all_shown():
+def test_findings_beyond_the_limit_are_counted():
     text = failure_text(sample.MANY.results[0])
 
     assert "worker-020: OOMKilled" in text
@@ -78,11 +78,11 @@ def test_many_findings_are_counted_and_not_all_shown():
     assert "\nand 5 more findings, in the run record\n" in text
 
 
-def test_nothing_from_a_target_steers_a_terminal():
+def test_target_text_is_escaped_in_a_failure():
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u200b\u202e]", failure_text(sample.HOSTILE.results[0]))
 
 
-def test_what_was_found_stands_behind_why_the_rest_is_unknown():
+def test_findings_follow_the_reason_of_unknown():
     found = Finding(subject="replica-1", severity=Severity.P3, observed="90%", expected="<= 80%")
     partly = msgspec.structs.replace(sample.REPLICA, summary="half of it did not answer", findings=(found,))
 

@@ -32,11 +32,11 @@ def test_a_record_is_read_back_as_it_was_written(tmp_path):
         ),
         (
             b'{"schema": "opscheck.run/v1"}',
-            "run.json: says that it is opscheck.run/v1, and is not: Object missing required field `environment`",
+            "run.json: invalid opscheck.run/v1 document: Object missing required field `environment`",
         ),
     ],
 )
-def test_what_is_no_record_is_told_with_its_name(tmp_path, content, said):
+def test_invalid_record_error_names_the_file(tmp_path, content, said):
     path = tmp_path / "run.json"
     path.write_bytes(content)
 
@@ -47,7 +47,7 @@ def test_what_is_no_record_is_told_with_its_name(tmp_path, content, said):
     assert isinstance(raised.value, UserError)
 
 
-def test_a_value_of_the_wrong_type_is_told_with_its_place(tmp_path):
+def test_wrong_type_error_has_its_place(tmp_path):
     path = tmp_path / "run.json"
     path.write_bytes(encode(sample.ALL_WELL).replace(b'"passed"', b'"fine"'))
 
@@ -55,7 +55,7 @@ def test_a_value_of_the_wrong_type_is_told_with_its_place(tmp_path):
         read_run(path)
 
 
-def test_a_missing_file_a_directory_and_a_closed_file_are_told(tmp_path):
+def test_unreadable_files_are_reported(tmp_path):
     closed = tmp_path / "closed.json"
     closed.touch(mode=0o000)
 
@@ -68,7 +68,7 @@ def test_a_missing_file_a_directory_and_a_closed_file_are_told(tmp_path):
             read_run(closed)
 
 
-def test_a_record_from_which_results_were_taken_is_refused(tmp_path):
+def test_record_with_missing_results_is_rejected(tmp_path):
     path = tmp_path / "run.json"
     path.write_bytes(encode(msgspec.structs.replace(sample.ALL_WELL, results=())))
 

@@ -15,11 +15,11 @@ def _errors(document):
     return [error.message for error in validator.iter_errors(document)]
 
 
-def test_the_published_file_is_what_the_code_says():
+def test_published_schema_equals_the_generated_one():
     assert json.dumps(run_schema(), indent=2, ensure_ascii=False) + "\n" == PUBLISHED.read_text()
 
 
-def test_the_schema_is_a_schema():
+def test_schema_is_valid_json_schema():
     jsonschema.Draft202012Validator.check_schema(run_schema())
 
 
@@ -37,7 +37,7 @@ def test_every_record_is_valid(run):
         (lambda run: run.update(schema="opscheck.run/v2"), "'opscheck.run/v1' was expected"),
     ],
 )
-def test_what_is_no_record_is_not_valid(change, said):
+def test_invalid_record_violates_the_schema(change, said):
     document = json.loads(encode(sample.EVERYTHING))
     change(document)
 

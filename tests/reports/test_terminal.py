@@ -32,7 +32,7 @@ SUMMARIES = {
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
-def test_the_summary_is_the_one_that_was_reviewed(name):
+def test_summary_equals_the_expected_file(name):
     run, width, verbose = SUMMARIES[name]
 
     assert (EXPECTED / f"{name}.txt").read_text() == summary(run, width=width, colour=False, verbose=verbose)
@@ -56,7 +56,7 @@ def test_only_commands_and_addresses_are_wider_than_the_terminal(run, width):
     assert [] == [line for line in wide if not line.startswith(("    ", "  runbook")) and " · policies/" not in line]
 
 
-def test_nothing_from_a_target_steers_the_terminal():
+def test_target_text_is_escaped_in_the_terminal():
     text = summary(sample.HOSTILE, width=100, colour=False, verbose=True)
 
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u202e]", text)
@@ -66,7 +66,7 @@ def test_nothing_from_a_target_steers_the_terminal():
     st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=4, max_size=4),
     st.lists(st.sampled_from(list(Severity)), min_size=4, max_size=4),
 )
-def test_whatever_blocks_what_nothing_that_is_unknown_is_left_out(blockers, severities):
+def test_every_unknown_result_is_shown(blockers, severities):
     results = [
         Result(id=f"id-{name}", check="x.y", title="", verdict=Verdict.UNKNOWN, severity=severity, blocked_by=blocker)
         for name, severity, blocker in zip(
@@ -78,7 +78,7 @@ def test_whatever_blocks_what_nothing_that_is_unknown_is_left_out(blockers, seve
     assert {"id-a", "id-b", "id-c", "id-d"} == set(re.findall(r"id-[abcd]", text))
 
 
-def test_an_outage_stands_where_the_worst_of_what_it_hides_belongs():
+def test_outage_is_sorted_by_the_worst_result_it_blocks():
     text = summary(sample.EVERYTHING, width=100, colour=False)
 
     assert re.findall(r"^(P\d \w+) +([\w-]+):", text, re.MULTILINE) == [
@@ -91,7 +91,7 @@ def test_an_outage_stands_where_the_worst_of_what_it_hides_belongs():
     assert "  blocks    replica-lag (P1), replica-slots\n" in text
 
 
-def test_every_command_stands_alone_on_its_line():
+def test_every_command_has_a_line_of_its_own():
     lines = summary(sample.EVERYTHING, width=60, colour=False).splitlines()
     commands = {
         command
@@ -103,7 +103,7 @@ def test_every_command_stands_alone_on_its_line():
     assert {f"    {command}" for command in commands} <= set(lines)
 
 
-def test_times_count_from_when_it_was_observed():
+def test_times_count_from_the_observation():
     old = sample.NOW - timedelta(days=3)
     run = msgspec.structs.replace(sample.ONLY_UNKNOWN, observed_at=old)
 
@@ -164,13 +164,13 @@ def test_last_line_is_the_result_with_its_reason(run, line):
     assert line == summary(run, width=200, colour=False).splitlines()[-1]
 
 
-def test_an_expectation_that_an_absent_one_blocks_is_shown_itself():
+def test_expectation_blocked_by_an_absent_one_is_shown():
     text = summary(sample.run_of(sample.BLOCKED[0], exit_code=20), width=100, colour=False)
 
     assert "P1 UNKNOWN  replica-lag: The replica follows\n  reason    blocked by replica-connections:" in text
 
 
-def test_what_was_found_before_an_outage_blocked_the_rest_is_shown():
+def test_findings_before_an_outage_are_shown():
     """It closes the gate, and nobody else tells it."""
     found = Finding(subject="replica-lag", severity=Severity.P1, observed="5m", expected="<= 1m")
     partly = msgspec.structs.replace(sample.BLOCKED[0], findings=(found,))
@@ -181,7 +181,7 @@ def test_what_was_found_before_an_outage_blocked_the_rest_is_shown():
     assert "  blocks    replica-slots\n" in text
 
 
-def test_what_was_found_stands_behind_why_the_rest_is_unknown():
+def test_findings_follow_the_reason_of_unknown():
     partly = msgspec.structs.replace(
         sample.REPLICA,
         severity=Severity.P0,
@@ -279,7 +279,7 @@ def test_limit_is_printed_with_its_comparator(measurement, text):
     assert text == measured(measurement)
 
 
-def test_deadline_of_what_is_waived_or_advisory_is_not_due():
+def test_waived_and_advisory_results_have_no_due_deadline():
     waived = msgspec.structs.replace(sample.PODS, verdict=Verdict.WAIVED)
     advisory = msgspec.structs.replace(sample.PODS, id="advisory", advisory=True)
 

@@ -31,7 +31,7 @@ def test_a_wide_character_takes_two_columns_and_a_combining_one_none():
     assert "日本  " == padded("日本", 6)
 
 
-def test_a_cut_text_says_that_some_is_missing():
+def test_truncated_text_ends_with_an_ellipsis():
     assert "abcd" == cut("abcd", 4)
     assert "abc…" == cut("abcde", 4)
     assert "日…" == cut("日本語", 4)
@@ -46,7 +46,7 @@ def test_a_word_wider_than_a_line_is_broken_inside():
 
 
 @given(st.text(st.characters(exclude_categories=("C", "Z", "M")), max_size=60), st.integers(2, 20))
-def test_no_line_is_wider_than_asked_and_nothing_is_lost(text, width):
+def test_wrapped_lines_fit_and_lose_nothing(text, width):
     lines = wrapped(text, width)
 
     assert all(width_of(line) <= width for line in lines)
@@ -55,13 +55,13 @@ def test_no_line_is_wider_than_asked_and_nothing_is_lost(text, width):
 
 
 @given(st.text())
-def test_nothing_steers_the_terminal(text):
+def test_page_escapes_control_characters(text):
     shown = one_line(text) + "".join(lines_of(text))
 
     assert not any(character in shown for character in "\n\r\x1b\x07\x00\u202e\u200b\u2066\x9b")
 
 
-def test_what_would_steer_a_terminal_is_written_out():
+def test_control_sequence_is_escaped():
     assert r"\x1b[31mred\u202e" == one_line("\x1b[31mred\u202e")
     assert ["a", r"\x1b[2Jb"] == lines_of("a\n\n\x1b[2Jb\n")
 
@@ -76,7 +76,7 @@ def test_a_time_of_another_day_shows_its_date():
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0, "now"), (900, "in 15m"), (-7980, "2h13m ago"), (-0.2, "now")])
-def test_how_far_a_time_is(seconds, said):
+def test_distance_of_a_time_from_now(seconds, said):
     assert said == distance(NOW + timedelta(seconds=seconds), NOW)
 
 

@@ -120,7 +120,7 @@ def test_policy_written_before_may_use_the_former_name_of_a_fact():
     assert ("echo any_node n1",) == _old_commands("any_node", remedies=[])
 
 
-def test_former_name_has_a_value_only_beside_the_remedy_that_it_stood_for():
+def test_former_name_has_a_value_only_for_its_remedy():
     assert ("echo bad_node n1",) == _old_commands("bad_node", remedies=[DRAIN])
     assert ("echo bad_node n1",) == _old_commands("bad_node", remedies=[LOOK, DRAIN])
     assert () == _old_commands("bad_node", remedies=[LOOK])
@@ -132,7 +132,7 @@ def test_former_name_has_no_value_where_a_fact_takes_its_place():
     assert () == _old_commands("current_node", remedies=[LOOK], context="prod")
 
 
-def test_the_checks_own_advice_is_given_where_the_policy_says_nothing():
+def test_remedy_of_the_check_is_the_default():
     advice = _advised(facts={"pod": "web-1"}, claim="Pods run", runbook="https://runbooks/pods").remediation
 
     assert "Look at the pod" == advice.summary
@@ -143,7 +143,7 @@ def test_the_checks_own_advice_is_given_where_the_policy_says_nothing():
     ) == advice.commands
 
 
-def test_the_policys_advice_goes_before_the_checks_own():
+def test_policy_remediation_overrides_the_check():
     advice = _advised(
         facts={"pod": "web-1"}, remediation={"summary": "Restart it", "commands": ["kubectl delete pod {{ pod }}"]}
     ).remediation
@@ -151,7 +151,7 @@ def test_the_policys_advice_goes_before_the_checks_own():
     assert ("Restart it", ("kubectl delete pod web-1",)) == (advice.summary, advice.commands)
 
 
-def test_what_the_finding_knows_goes_before_what_its_target_knows():
+def test_fact_of_a_finding_overrides_its_target():
     advice = _advised(facts={"pod": "web-1", "namespace": "other"}).remediation
 
     assert "kubectl describe pod web-1 -n other" == advice.commands[0]
@@ -166,13 +166,13 @@ def test_a_secret_in_a_fact_becomes_the_variable_it_came_from():
     assert 'kubectl describe pod "${POD}" -n shop' == advice.commands[0]
 
 
-def test_a_severity_says_by_when_somebody_must_answer():
+def test_severity_sets_the_response_deadline():
     assert NOW + timedelta(minutes=15) == _advised(severity=Severity.P0).respond_by
     assert NOW + timedelta(hours=4) == _advised(severity=Severity.P2).respond_by
     assert _advised(severity=Severity.P3).respond_by is None
 
 
-def test_a_step_without_a_time_waits_as_long_as_its_severity_says():
+def test_step_without_a_delay_has_that_of_its_severity():
     escalate = _advised(EVERYBODY, severity=Severity.P2).escalate
 
     assert (
@@ -181,7 +181,7 @@ def test_a_step_without_a_time_waits_as_long_as_its_severity_says():
     ) == escalate
 
 
-def test_the_first_rule_that_matches_says_who_is_called():
+def test_first_matching_rule_sets_the_contacts():
     rules = (
         _rule(Match(tag="nightly"), _step("Nobody", 0)),
         _rule(Match(tag="system-down", severity=Severity.P0), _step("Nobody", 0)),
@@ -194,11 +194,11 @@ def test_the_first_rule_that_matches_says_who_is_called():
     assert ["Team Lead"] == [call.notify for call in escalate]
 
 
-def test_nobody_is_called_where_no_rule_matches():
+def test_no_contact_without_a_matching_rule():
     assert () == _advised(_rule(Match(id="other"), _step("Nobody", 0))).escalate
 
 
-def test_calls_stand_in_the_order_in_which_they_happen():
+def test_contacts_are_sorted_by_time():
     rule = _rule(Match(), _step("Engineering Manager"), _step("On-call Engineer", 0))
 
     assert ["On-call Engineer", "Engineering Manager"] == [call.notify for call in _advised(rule).escalate]

@@ -49,7 +49,7 @@ def judge(project, expectations, *options):
     return project.judge(*options)
 
 
-def test_a_finding_that_another_explains_is_told_once_and_stays_violated(plumbing):
+def test_explained_finding_is_reported_once_and_stays_violated(plumbing):
     outcome = judge(
         plumbing,
         """
@@ -71,7 +71,7 @@ def test_a_finding_that_another_explains_is_told_once_and_stays_violated(plumbin
     assert ["main"] == [finding["subject"] for finding in outcome.result("pipes")["findings"]]
 
 
-def test_what_has_a_cause_of_its_own_is_told_beside_it(plumbing):
+def test_finding_with_its_own_cause_is_reported_separately(plumbing):
     outcome = judge(
         plumbing,
         """
@@ -85,7 +85,7 @@ def test_what_has_a_cause_of_its_own_is_told_beside_it(plumbing):
     assert ["north"] == [one["subject"] for one in supply["consequences"]]
 
 
-def test_a_chain_is_told_at_its_beginning(plumbing):
+def test_chain_of_causes_is_reported_at_its_root(plumbing):
     outcome = judge(
         plumbing,
         """
@@ -100,7 +100,7 @@ def test_a_chain_is_told_at_its_beginning(plumbing):
     }
 
 
-def test_two_that_explain_each_other_are_both_told(plumbing):
+def test_mutual_causes_are_both_reported(plumbing):
     outcome = judge(
         plumbing,
         """
@@ -120,7 +120,7 @@ def test_two_that_explain_each_other_are_both_told(plumbing):
     ],
     ids=["skipped", "about something else"],
 )
-def test_what_tells_nothing_explains_nothing(plumbing, cause):
+def test_passed_expectation_explains_nothing(plumbing, cause):
     outcome = judge(
         plumbing,
         f"""
@@ -147,7 +147,7 @@ def test_a_cause_that_is_waived_explains_nothing(plumbing):
     assert ["north"] == [finding["subject"] for finding in outcome.result("supply")["findings"]]
 
 
-def test_only_what_is_selected_explains(plumbing):
+def test_only_selected_expectations_explain(plumbing):
     outcome = judge(
         plumbing,
         """

@@ -68,7 +68,7 @@ def test_checks_may_be_named_in_any_way(folder, run, name):
     assert {"door": "passed"} == verdicts, output
 
 
-def test_checks_may_lie_in_another_place_than_the_run(folder, run):
+def test_checks_may_be_outside_the_current_folder(folder, run):
     (folder / "here" / "checks").rename(folder / "elsewhere")
 
     _, output, verdicts = run(str(folder / "elsewhere"))
@@ -76,7 +76,7 @@ def test_checks_may_lie_in_another_place_than_the_run(folder, run):
     assert {"door": "passed"} == verdicts, output
 
 
-def test_checks_may_be_reached_over_a_link(folder, run):
+def test_checks_folder_may_be_a_link(folder, run):
     (folder / "link").symlink_to(folder / "here" / "checks")
 
     _, output, verdicts = run("../link")
@@ -84,7 +84,7 @@ def test_checks_may_be_reached_over_a_link(folder, run):
     assert {"door": "passed"} == verdicts, output
 
 
-def test_two_folders_of_which_one_holds_the_other_judge_each_check_once(folder, run):
+def test_nested_folders_judge_each_check_once(folder, run):
     exit_code, output, verdicts = run(".", "checks")
 
     assert {"door": "passed"} == verdicts, output
@@ -108,7 +108,7 @@ def test_a_conftest_of_the_checks_is_loaded(folder, run):
     assert "loaded" in output
 
 
-def test_a_check_that_cannot_be_imported_ends_the_run_and_says_why(folder, run):
+def test_import_error_of_a_check_ends_the_run(folder, run):
     (folder / "here" / "checks" / "test_wrong.py").write_text("import there_is_no_such_module")
 
     exit_code, output, verdicts = run("checks")
@@ -127,13 +127,13 @@ def test_no_pytest_configuration_near_the_run_is_read(folder, run):
 
 
 @pytest.mark.parametrize("asked", ["--collect-only", "-k nothing", "--deselect=checks/test_tank.py", "--version"])
-def test_what_the_environment_asks_of_every_pytest_is_not_asked_of_a_run(run, asked):
+def test_pytest_addopts_of_the_environment_is_ignored(run, asked):
     exit_code, output, verdicts = run("checks", PYTEST_ADDOPTS=asked)
 
     assert (0, {"door": "passed"}) == (exit_code, verdicts), output
 
 
-def test_no_plugin_that_happens_to_be_installed_is_loaded(folder, run):
+def test_installed_plugin_is_not_loaded(folder, run):
     package = folder / "installed" / "skipper-1.dist-info"
     package.mkdir(parents=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: skipper\nVersion: 1\n")
@@ -151,7 +151,7 @@ def test_no_plugin_that_happens_to_be_installed_is_loaded(folder, run):
     assert {"door": "passed"} == verdicts, output
 
 
-def test_a_plugin_that_is_named_is_loaded(folder, run):
+def test_named_plugin_is_loaded(folder, run):
     (folder / "named.py").write_text("import pytest\n\n\n@pytest.fixture\ndef key():\n    return 'fits'\n")
     check = CHECK.replace("expectation: Door", "expectation: Door, key") + '    assert key == "fits"\n'
     (folder / "here" / "checks" / "test_tank.py").write_text(check)

@@ -92,7 +92,7 @@ def summaries(outcome) -> list[str]:
     return [outcome.result(name)["summary"] for name in ("visits", "late")]
 
 
-def test_the_first_run_knows_nothing_and_the_second_judges_what_came_between(project, prepare, counter):
+def test_second_run_judges_the_interval(project, prepare, counter):
     prepare(project)
 
     first = project.judge("--state=state/samples.db")
@@ -101,7 +101,7 @@ def test_the_first_run_knows_nothing_and_the_second_judges_what_came_between(pro
     third = project.judge("--state=state/samples.db")
 
     assert (20, dict.fromkeys(BOTH, "unknown")) == (first.ret, first.verdicts)
-    unknown = "first sample: nothing earlier is known; counters are compared over 1ms at least"
+    unknown = "first sample: no earlier sample; counters need an interval of 1ms"
     assert [unknown, unknown] == summaries(first)
     assert (0, dict.fromkeys(BOTH, "passed")) == (second.ret, second.verdicts)
     assert (1, dict.fromkeys(BOTH, "violated")) == (third.ret, third.verdicts)
@@ -111,14 +111,14 @@ def test_the_first_run_knows_nothing_and_the_second_judges_what_came_between(pro
     assert 6 == counter.requests
 
 
-def test_without_a_state_file_it_says_what_to_do(project, prepare):
+def test_run_without_a_state_file_advises_state(project, prepare):
     outcome = prepare(project).judge()
 
-    told = "first sample: no state file is kept; run with --state FILE, twice"
+    told = "first sample: no state file; run twice with --state FILE"
     assert (20, [told, told]) == (outcome.ret, summaries(outcome))
 
 
-def test_a_file_that_cannot_be_read_is_told_and_leaves_no_verdict_in_doubt(project, prepare):
+def test_unreadable_state_file_is_reported(project, prepare):
     (project.path / "state.db").write_text("this is a diary\n" * 100)
 
     outcome = prepare(project).judge("--state=state.db")
@@ -131,14 +131,14 @@ def test_a_file_that_cannot_be_read_is_told_and_leaves_no_verdict_in_doubt(proje
     assert "Traceback" not in outcome.out
 
 
-def test_counters_that_were_reset_start_anew(plain_project, prepare, counter):
+def test_reset_counters_start_a_new_interval(plain_project, prepare, counter):
     prepare(plain_project).judge("--state=state.db")
     counter.epoch = "second"
 
     after = plain_project.judge("--state=state.db")
     again = plain_project.judge("--state=state.db")
 
-    assert all("first sample: its counters were reset between" in summary for summary in summaries(after))
+    assert all("first sample: counters were reset between" in summary for summary in summaries(after))
     assert dict.fromkeys(BOTH, "passed") == again.verdicts
 
 
@@ -165,7 +165,7 @@ def test_workers_judge_the_earlier_samples_that_the_controller_has_read(project_
     assert ["1"] == [sample["answer"]["body"] for entry in entries for sample in entry["observation"]["earlier"]]
 
 
-def test_what_is_only_collected_is_no_sample(plain_project, prepare):
+def test_collect_only_stores_no_sample(plain_project, prepare):
     prepare(plain_project).judge("--state=state.db", "--collect-only")
 
     assert not (plain_project.path / "state.db").exists()
@@ -179,7 +179,7 @@ def test_the_policy_may_judge_the_lifetime_at_the_first_sample(plain_project, pr
     assert dict.fromkeys(BOTH, "passed") == outcome.verdicts
 
 
-def test_what_has_no_answer_is_no_sample(plain_project, prepare, counter):
+def test_missing_answer_stores_no_sample(plain_project, prepare, counter):
     prepare(plain_project).judge("--state=state.db")
     text = (plain_project.path / "policy.yaml").read_text()
 
@@ -192,7 +192,7 @@ def test_what_has_no_answer_is_no_sample(plain_project, prepare, counter):
     assert dict.fromkeys(BOTH, "passed") == up.verdicts
 
 
-def test_a_folder_is_refused_before_any_target_is_asked(plain_project, prepare, counter):
+def test_directory_as_state_file_is_rejected_before_any_query(plain_project, prepare, counter):
     outcome = prepare(plain_project).judge("--state=checks")
 
     assert (4, 0) == (outcome.ret, counter.requests)
@@ -201,17 +201,17 @@ def test_a_folder_is_refused_before_any_target_is_asked(plain_project, prepare, 
 
 @pytest.mark.parametrize(
     ("file", "reason"),
-    [("/dev/full", "it is no regular file"), ("policy.yaml/state.db", "its folder is a file")],
+    [("/dev/full", "not a regular file"), ("policy.yaml/state.db", "its folder is a file")],
     ids=["a-device", "below-a-file"],
 )
-def test_a_file_that_cannot_be_written_costs_no_verdict_and_is_no_success(plain_project, prepare, file, reason):
+def test_unwritable_file_keeps_verdicts_and_exits_3(plain_project, prepare, file, reason):
     outcome = prepare(plain_project).judge(f"--state={file}")
 
     assert (3, dict.fromkeys(BOTH, "unknown")) == (outcome.ret, outcome.verdicts)
     assert f"opscheck: --state: the state file {file} cannot be written: {reason}" in outcome.out
 
 
-def test_a_run_without_anything_to_remember_needs_no_file(plain_project):
+def test_run_without_remembered_queries_needs_no_state_file(plain_project):
     plain_project.policy("expectations: [{id: low, check: tank.level, level: 1, at_most: {P2: 5}}]")
 
     assert 0 == plain_project.judge("--state=/dev/full").ret

@@ -36,17 +36,17 @@ def shown(what: str, *, width: int = 60, secrets: Secrets | None = None) -> str:
     return line
 
 
-def test_it_says_what_goes_on():
+def test_progress_line_shows_running_work():
     assert "gathering 1/2: reading a.dump" == shown("reading a.dump")
 
 
 @pytest.mark.parametrize("name", ["a\x1b]0;mine\x07", "a\r\nb", "a\u202eb", "a\udcff"])
-def test_the_name_of_a_backup_does_not_steer_the_terminal(name):
+def test_backup_name_is_escaped_in_the_progress_line(name):
     """Whoever may write to a store chooses it."""
     assert shown(f"reading {name}").isprintable()
 
 
-def test_no_secret_stands_in_it():
+def test_output_contains_no_secret():
     secrets = Secrets()
     secrets.add("pl4nted-secret", "${BACKUP_PREFIX}")
 
@@ -54,5 +54,5 @@ def test_no_secret_stands_in_it():
 
 
 @pytest.mark.parametrize("name", ["a" * 100, "備" * 100])
-def test_it_is_never_longer_than_a_line(name):
+def test_progress_fits_on_one_line(name):
     assert width_of(shown(f"reading {name}")) < 60

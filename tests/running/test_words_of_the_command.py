@@ -75,7 +75,7 @@ def _tank() -> Iterator[Tank]:
         yield tank
 
 
-def test_without_the_word_nothing_is_written_and_the_report_says_so(project, tank):
+def test_drill_is_skipped_without_its_option(project, tank):
     project.check("test_filling.py", CHECK)
     project.policy(POLICY.format(url=tank.server.url, path="/", timeout="5s"))
 
@@ -86,7 +86,7 @@ def test_without_the_word_nothing_is_written_and_the_report_says_so(project, tan
     assert (0, 0) == (outcome.ret, tank.filled)
 
 
-def test_with_the_word_it_is_done_once(project, tank):
+def test_drill_runs_once_with_its_option(project, tank):
     project.check("test_filling.py", CHECK)
     project.policy(POLICY.format(url=tank.server.url, path="/", timeout="5s"))
 
@@ -94,7 +94,7 @@ def test_with_the_word_it_is_done_once(project, tank):
     assert 1 == tank.filled
 
 
-def test_a_snapshot_is_judged_without_the_word_and_nothing_is_done_again(project, tank):
+def test_snapshot_of_a_drill_is_judged_without_running_it(project, tank):
     project.check("test_filling.py", CHECK)
     project.policy(POLICY.format(url=tank.server.url, path="/", timeout="5s"))
     project.judge("--drill", "--save=snapshot")
@@ -104,7 +104,7 @@ def test_a_snapshot_is_judged_without_the_word_and_nothing_is_done_again(project
     assert 1 == tank.filled
 
 
-def test_a_question_with_a_time_limit_of_its_own_may_take_longer_than_its_target_allows(project, tank):
+def test_query_may_override_the_timeout_of_its_target(project, tank):
     project.check("test_filling.py", CHECK)
     project.policy(POLICY.format(url=tank.server.url, path="/slow", timeout="100ms"))
 

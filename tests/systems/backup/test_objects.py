@@ -38,7 +38,7 @@ def objects(target=BUCKET, **fields) -> BackupObjects:
         ({"manifest": {"key": "{key}", "time": "start"}}, "a key with {key} in it once"),
         ({"manifest": {"key": "{key}.json", "time": "start["}}, "a JMESPath expression"),
         ({"kept_for": "30d"}, "`count` beside kept_for"),
-        ({"kept_for": "0s", "count": {"P2": 1}}, "a duration longer than nothing"),
+        ({"kept_for": "0s", "count": {"P2": 1}}, "a duration longer than 0s"),
         ({"count": {"P2": 0}}, "more than 0"),
         ({"size_floor": {"P2": "0B"}}, "more than 0"),
         ({"size_share": {"P2": "0%"}}, "more than 0%"),

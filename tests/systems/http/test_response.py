@@ -131,7 +131,7 @@ def test_followed_redirects_need_something_to_judge():
 
 def test_a_final_host_needs_redirects_and_is_a_host():
     assert ("final_host", "`follow_redirects: true` with final_host") == refused(final_host="api.example.com")
-    assert "a host name only" in refused(follow_redirects=True, final_host="https://api.example.com")[1]
+    assert "a host alone" in refused(follow_redirects=True, final_host="https://api.example.com")[1]
 
 
 @pytest.mark.parametrize(

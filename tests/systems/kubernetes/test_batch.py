@@ -61,7 +61,7 @@ def test_the_defaults():
 
 @pytest.mark.parametrize("make", [jobs, cronjobs])
 def test_a_severity_is_needed(make):
-    assert "`severity`: how bad a violation is, P0 to P3" in refusal(make, severity=None)
+    assert "`severity` of a violation, P0 to P3" in refusal(make, severity=None)
 
 
 def test_a_limit_may_be_graded():

@@ -53,7 +53,7 @@ def test_a_service_explains_what_others_find():
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"min_ready": 0}, "more than 0: nothing can have less than that left"),
+        ({"min_ready": 0}, "more than 0: no value can be lower"),
         ({"min_ready": {"P0": 3, "P2": 1}}, "limits that grow with the severity"),
         ({"min_ready": 1.5}, "a whole number"),
         ({"severity": None}, "`severity`"),

@@ -46,7 +46,7 @@ def test_an_unquoted_true_of_yaml_is_a_status_too():
     [
         ({"conditions": {"Ready": "True"}}, "Ready is always judged"),
         ({"conditions": {"StorageReady": "yes"}}, "'True' or 'False'"),
-        ({"severity": None}, "`severity`: how bad a violation is"),
+        ({"severity": None}, "`severity` of a violation"),
         ({"version_skew": -1}, "greater than or equal to 0"),
         ({"namespace": "shop"}, "Extra inputs are not permitted"),
         ({"selector": "pool in web"}, "a label selector"),

@@ -47,7 +47,7 @@ def test_the_defaults_of_each():
 
 @EACH
 def test_each_needs_a_severity_for_what_has_no_grade(kind):
-    assert "`severity`: how bad a violation is, P0 to P3" in refusal(kind, severity=None)
+    assert "`severity` of a violation, P0 to P3" in refusal(kind, severity=None)
 
 
 @EACH
@@ -62,7 +62,7 @@ def test_there_may_be_none_by_an_explicit_word(kind):
         (Quotas, {"used": {"P3": 90}}, "a percentage such as 75%"),
         (Quotas, {"resources": []}, "at least 1 item"),
         (Quotas, {"resources": [""]}, "at least 1 character"),
-        (DisruptionBudgets, {"allowed": {"P3": 0}}, "more than 0: nothing can have less than that left"),
+        (DisruptionBudgets, {"allowed": {"P3": 0}}, "more than 0: no value can be lower"),
         (DisruptionBudgets, {"min_pods": -1}, "greater than or equal to 0"),
         (Autoscaling, {"grace": "15"}, "a duration with its unit"),
     ],

@@ -55,7 +55,7 @@ def test_while_it_serves_it_is_as_bad_as_the_policy_says():
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"severity": None}, "`severity`: how bad a violation is, P0 to P3"),
+        ({"severity": None}, "`severity` of a violation, P0 to P3"),
         (
             {"while_serving": "P0"},
             "a severity no higher than `severity` (P1), which is for workloads that do not serve",

@@ -77,7 +77,7 @@ def test_selection_is_described_in_words():
 
 
 def test_pods_need_a_severity():
-    assert "`severity`: how bad a violation is, P0 to P3" in refusal(pods, severity=None)
+    assert "`severity` of a violation, P0 to P3" in refusal(pods, severity=None)
 
 
 def test_usage_needs_a_limit():

@@ -20,7 +20,7 @@ def made(**fields) -> PostgresQueries:
     [
         ({"severity": "P1"}, r"at least one limit \(mean, share, load, evictions\)"),
         ({"share": {"P1": "100%"}}, "below 100%"),
-        ({"mean": "1s"}, "`severity` beside the plain limit"),
+        ({"mean": "1s"}, "`severity` for the plain limit"),
         ({"mean": {"P1": "1s"}, "min_calls": 0}, "greater than or equal to 1"),
         ({"mean": {"P1": "1s"}, "top": 101}, "less than or equal to 100"),
         ({"load": {"P1": "2"}}, "valid number"),

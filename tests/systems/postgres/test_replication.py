@@ -28,7 +28,7 @@ def test_role_any_alone_is_rejected():
 
 @pytest.mark.parametrize("fields", [{"role": "primary"}, {"replicas": ["standby_1"]}, {"slots": ["standby_1"]}])
 def test_ungraded_field_needs_a_severity(fields):
-    with pytest.raises(ValidationError, match="`severity`: how bad a violation is"):
+    with pytest.raises(ValidationError, match="`severity` of a violation"):
         made(**fields)
 
 
