@@ -257,7 +257,7 @@ def _example_of(name: str, file: Path, block: str, blocks: list[str]) -> Example
 
 
 def _no_answer(expectation: Expectation, policy: Policy) -> Iterator[str]:
-    """What a missing answer means; also without a latency limit, where that makes a difference."""
+    """The meaning of a missing answer, with and without a latency limit."""
     lines = no_answer_lines(expectation, policy)
     yield from lines
     if "latency" in expectation.limits():

@@ -24,7 +24,7 @@ _MISSING = {
     ProblemKind.ABSENT: "the requested object does not exist",
     ProblemKind.DENIED: "access denied",
 }
-"""What may come instead of an answer."""
+"""Problems instead of an answer."""
 
 
 @dataclass(frozen=True)

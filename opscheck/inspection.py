@@ -189,12 +189,12 @@ def _cleaned(value: Any, secrets: Secrets) -> Any:
 
 @dataclass(frozen=True)
 class Grants:
-    """What one target must allow."""
+    """The privileges of one target."""
 
     target: str
     kind: str
     comment: str
-    """What a comment starts with where the text is applied."""
+    """The comment marker of the tool that applies the text."""
     permissions: tuple[str, ...]
     text: str
     """Ready to apply; empty where nothing must be granted."""

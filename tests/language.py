@@ -27,7 +27,7 @@ class Text:
     words: str
 
 
-_CODE_SPAN = re.compile(r"`[^`]*`")
+_CODE_SPAN = re.compile(r"`[^`]*`|\{\{[^}]*\}\}")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ RULES = (
     Rule(r"(?i)\bquestions?\b", "query or request"),
     Rule(r"(?i)\b(nobody|somebody|whoever|anybody)\b", "the name of the component or the person"),
     Rule(r"(?i)(?<!there )\b(is|are|was|were|be) no\b(?! (longer|more)\b)", "is not a, not found, invalid"),
-    Rule(r"(?i)\bnone (is|are|has|have)\b|\bat all\b", "no X is …, X not found"),
+    Rule(r"\bnone (is|are|has|have)\b|\bat all\b", "no X is …, X not found"),
     Rule(r"(?i)\b(mend|mends|mended|mending)\b", "fix"),
     Rule(r"(?i)\banew\b", "again"),
     Rule(r"(?i)\bbesides?\b", "next to, compared with, also"),
@@ -94,12 +94,12 @@ def complaints(text: Text) -> Iterator[str]:
         yield f"{text.place}: sentence of {len(long.split())} words, at most {LONGEST_SENTENCE}: {long}"
 
 
-_CODE = re.compile(r"(?i)\b(select|create table)\b|\{\{|\$\(|\(\?|\| |^\(|\bset -e")
+_CODE = re.compile(r"(?i)\b(select|create table)\b|\{\{|\$\(|\(\?|\[a-z|\| |^\(|\bset -e")
 """SQL, shell and regular expressions: their length is not that of a sentence."""
 
 
 def _long_sentences(words: str) -> Iterator[str]:
-    for paragraph in re.split(r"\n\s*\n|\n\s*[-*|] ", words):
+    for paragraph in re.split(r"\n\s*\n|\n\s*[-*|] |\n  (?! )", words):
         for sentence in re.split(r"(?<=[.!?:;])\s+", " ".join(paragraph.split())):
             if len(sentence.split()) > LONGEST_SENTENCE:
                 yield sentence
@@ -125,8 +125,8 @@ def _python(source: str) -> Iterator[tuple[Kind, int, str]]:
         elif isinstance(node, ast.JoinedStr):
             skipped.update(id(value) for value in node.values)
             yield Kind.STRING, node.lineno, "".join(_literal(value) for value in node.values)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
-            yield Kind.STRING, node.lineno, node.value
+        elif isinstance(node, ast.Constant) and id(node) not in skipped and " " in str(node.value):
+            yield Kind.STRING, node.lineno, str(node.value)
 
 
 def _definition(

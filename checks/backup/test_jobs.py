@@ -102,7 +102,7 @@ class _Case:
         last = self.last
         why = f": {last.detail}" if last.detail else ""
         if last.none_since is None:
-            return self.expectation.worst_severity, f"no good backup at all{why}"
+            return self.expectation.worst_severity, f"no good backup{why}"
         seconds = self._age(last.none_since)
         severity = self.expectation.age.severity(seconds) or self.expectation.mild_severity
         return severity, f"no good backup yet, {format_duration(seconds)} after it was made{why}"

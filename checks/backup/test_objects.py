@@ -102,7 +102,7 @@ def dated(expectation: BackupObjects, series: Series, manifests: Mapping[str, Ma
 
 def _why_undated(value: ManifestValue) -> str:
     if not value.there:
-        return "has no manifest beside it"
+        return "has no manifest next to it"
     return "has a manifest without that time" if value.value is None else "has a manifest whose time is none"
 
 
@@ -245,7 +245,7 @@ class _Case:
             if found is None:
                 raise CouldNotObserve(self.series.query, _too_few(self.expectation, self.found))
             share, detail = found
-            here.grade("size beside the median", share, limit, detail=detail, evidence=last_ones, **vars(small))
+            here.grade("size compared with the median", share, limit, detail=detail, evidence=last_ones, **vars(small))
 
     def _small(self, key: str) -> Suggestion:
         """The suggestion to read a backup that is too small, and to list those next to it."""
@@ -275,7 +275,7 @@ def _misdated(expectation: BackupObjects, backup: Backup) -> str:
     if late_s < -expectation.clock_slack:
         return "before it was begun, by its own time; is `time_zone` that of the names?"
     if late_s > expectation.upload_within:
-        return "long after it was begun, by its own time; was an old one copied anew, or is `time_zone` another?"
+        return "long after it was begun, by its own time; check for a copied old backup, and `time_zone`"
     return ""
 
 

@@ -216,6 +216,6 @@ def _gap(
 
 
 def _a_standby(query: Query[Any]) -> CouldNotObserve:
-    text = "this is a standby: what it archives or sends says nothing of what is lost with the primary"
+    text = "this is a standby: its archive and replicas do not show the loss of the primary"
     advice = "name the primary in the target's dsn (target_session_attrs=read-write)"
     return CouldNotObserve(query, Problem(kind=ProblemKind.ABSENT, text=text, advice=advice))

@@ -28,7 +28,7 @@ from opscheck.systems.recovery.drill_record import (
 from opscheck.systems.stores.target import FolderTarget
 
 _DAMAGED = frozenset({BROKEN, EMPTY, REFUSED})
-_NOT_ASKED = Asserted(name="", problem="it was not asked")
+_NOT_ASKED = Asserted(name="", problem="it was not queried")
 
 
 def test_the_newest_backup_is_restored(expectation: RestoreDrill, observe: Observe, findings: Findings) -> None:
@@ -48,7 +48,7 @@ def test_the_newest_backup_is_restored(expectation: RestoreDrill, observe: Obser
     if drill.failure is not None:
         suggestion = _look_into(expectation, drill, drill.failure) + Suggestion((AGAIN,))
         observed = f"{drill.failure.phase}: {drill.failure.text}"
-        here.add(observed=observed, expected="restored and asked", evidence=evidence(drill), **vars(suggestion))
+        here.add(observed=observed, expected="restored and queried", evidence=evidence(drill), **vars(suggestion))
         _measure(drill, here)
         return
     _judge_times(expectation, drill, here)

@@ -32,7 +32,7 @@ def test_a_drill_has_passed_lately(expectation: Drilled, observe: Observe, findi
         here.grade("since one passed", age, expectation.age, unit="s", since=known.passed_at, remedies=(OVERDUE,))
     if last is not None and not last.passed:
         ago = format_duration((observe.now - last.began_at).total_seconds())
-        never = ", and none has passed" if known.passed_at is None else ""
+        never = ", and no drill has passed" if known.passed_at is None else ""
         here.add(
             observed=f"the last drill failed, {ago} ago{never}",
             expected="it passes",

@@ -21,9 +21,7 @@ _OK = "ok"
 _STARTING = 2.0
 
 
-def test_what_is_written_survives_a_restart(
-    expectation: RedisPersistence, observe: Observe, findings: Findings
-) -> None:
+def test_written_data_survives_a_restart(expectation: RedisPersistence, observe: Observe, findings: Findings) -> None:
     """
     Written data survives a restart: snapshots and the AOF are recent and succeed.
 

@@ -78,7 +78,7 @@ class Proposal:
 
 @dataclass(frozen=True, kw_only=True)
 class Discovery:
-    """What one system found."""
+    """The targets and proposals of one system."""
 
     targets: tuple[ProposedTarget, ...] = ()
     proposals: tuple[Proposal, ...] = ()
@@ -179,7 +179,7 @@ def variables(environment: Mapping[str, str]) -> Iterator[Variable]:
     """
     The variables whose names end in _URL, _URI or _DSN, sorted by the id.
 
-    Variables of CI systems and package managers are left out: they are no part of what is operated. Of several with
+    Variables of CI systems and package managers are left out: they do not name a system to check. Of several with
     one value there is the first.
     """
     found = {name: match["start"] for name in sorted(environment) if (match := _ADDRESS.fullmatch(name))}

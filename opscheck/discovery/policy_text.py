@@ -13,7 +13,7 @@ _NEW = """\
 # `opscheck init --diff FILE` shows what it lacks, `opscheck init --add FILE` adds that.
 # A comment line "opscheck init: ignore NAME" declines a check or an id for good.
 version: 1
-environment: {environment} # the name of what is checked, such as production; every report has it
+environment: {environment} # the name of the environment, such as production; every report has it
 """
 
 

@@ -17,8 +17,7 @@ opscheck: nothing found; no file was written
 Set a variable such as DATABASE_URL, REDIS_URL or API_URL, or name a source:
   --compose FILE     the services of a compose file
   --namespace NAME   a namespace of a Kubernetes cluster
-  --host             the mounts of this machine
-`opscheck checks` lists what can be checked."""
+x lists what can be checked."""
 
 
 def as_text(outcome: Outcome) -> str:

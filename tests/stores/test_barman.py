@@ -81,7 +81,7 @@ def test_incomplete_backup_does_not_count(barman, status):
 
     (finding,) = judged(barman).violations
 
-    assert (Severity.P0, f"no good backup at all: 1 backup, {status}") == (finding.severity, finding.observed)
+    assert (Severity.P0, f"no good backup: 1 backup, {status}") == (finding.severity, finding.observed)
 
 
 def test_server_without_backups_is_violated(barman):
@@ -90,7 +90,7 @@ def test_server_without_backups_is_violated(barman):
 
     (finding,) = judged(barman).violations
 
-    assert ("server other", "no good backup at all: none was ever made") == (finding.subject, finding.observed)
+    assert ("server other", "no good backup: none was ever made") == (finding.subject, finding.observed)
 
 
 def test_named_servers_are_judged_and_each_must_exist(barman):

@@ -77,7 +77,7 @@ def test_repository_without_backups_is_violated_next_to_a_full_one(backrest):
     (finding,) = judged(backrest, repositories=[1, 2]).violations
 
     assert (f"stanza {STANZA}, repository 2", Severity.P0) == (finding.subject, finding.severity)
-    assert "no good backup at all: no valid backups" == finding.observed
+    assert "no good backup: no valid backups" == finding.observed
     assert "2" == finding.facts["repository"]
 
 
@@ -99,7 +99,7 @@ def test_full_backup_has_a_limit_of_its_own(backrest):
 def test_suggested_command_fixes_it(bare):
     asked = expect(BackupJobs, HERE, tool="pgbackrest", **LIMITS)
     findings = judged(bare, full_age={"P1": "7d"})
-    assert ["no good backup at all: no valid backups"] == [one.observed for one in findings.violations]
+    assert ["no good backup: no valid backups"] == [one.observed for one in findings.violations]
 
     said = [bare.type_in(command) for command in rendered(asked, findings)]
 
@@ -171,7 +171,7 @@ def test_removed_backup_does_not_count(bare):
 
     (finding,) = judged(bare).violations
 
-    assert "no good backup at all: no valid backups" == finding.observed
+    assert "no good backup: no valid backups" == finding.observed
 
 
 def test_stanza_without_its_files_is_violated(bare):
@@ -181,7 +181,7 @@ def test_stanza_without_its_files_is_violated(bare):
 
     (finding,) = judged(bare, stanzas=[STANZA]).violations
 
-    assert finding.observed.startswith(("no good backup at all: missing stanza", "pgBackRest knows no such stanza"))
+    assert finding.observed.startswith(("no good backup: missing stanza", "pgBackRest knows no such stanza"))
 
 
 def test_missing_command_is_unknown_and_names_the_field():

@@ -420,7 +420,7 @@ def test_former_name_has_a_value_only_beside_its_remedy(check):
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.check_name)
-def test_names_of_then_for_the_current_context_and_for_aws_have_no_value_elsewhere(kind):
+def test_former_names_for_context_and_aws_have_no_value_elsewhere(kind):
     former = kind.former_fact_names
     for name in {"current_namespace", "current_dns_namespace"} & set(former):
         assert former[name].without == "context"

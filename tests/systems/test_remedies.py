@@ -49,7 +49,7 @@ def test_every_remedy_says_what_to_do(kind):
     assert len(kind.remedies) == len(set(kind.remedies))
 
 
-def test_remedies_of_a_missing_answer_are_declared_and_need_no_fact_of_a_finding(kind):
+def test_remedies_of_a_missing_answer_need_no_fact_of_a_finding(kind):
     assert set(kind.no_answer_remedies) <= set(kind.remedies)
     commands = [command for remedy in kind.no_answer_remedies for command in remedy.commands]
     named = {name for command in commands for name in placeholders(command)}

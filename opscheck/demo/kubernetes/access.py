@@ -8,7 +8,7 @@ ALL = ("*",)
 
 @dataclass(frozen=True)
 class Attempt:
-    """RBAC's attributes of a request. The namespace None is cluster scope."""
+    """RBAC's attributes of a request. Without a namespace it has cluster scope."""
 
     verb: str
     resource: str

@@ -38,7 +38,7 @@ UNVERSIONED = Remedy(
     f"{_S3API} put-bucket-versioning --bucket {{{{ bucket }}}} --versioning-configuration Status=Enabled",
 )
 UNLOCKED = Remedy(
-    "Set a default retention with object lock, so that nobody deletes backups with a stolen key",
+    "Set a default retention with object lock, so that a stolen key cannot delete backups",
     f"{_S3API} put-object-lock-configuration --bucket {{{{ bucket }}}} --object-lock-configuration"
     " 'ObjectLockEnabled=Enabled,Rule={DefaultRetention={Mode=GOVERNANCE,Days=30}}'  # it cannot be taken off again",
 )
@@ -53,7 +53,7 @@ UNREPLICATED = Remedy(
 RULES = Remedy(
     "Correct the lifecycle rules of the bucket",
     f"{_S3API} get-bucket-lifecycle-configuration --bucket {{{{ bucket }}}} >rules.json"
-    "  # mend it, then put-bucket-lifecycle-configuration --lifecycle-configuration file://rules.json",
+    "  # fix it, then put-bucket-lifecycle-configuration --lifecycle-configuration file://rules.json",
 )
 
 _LIFECYCLE = ("kept_for", "at_hand_for", "noncurrent_kept_for", "noncurrent_gone_after", "uploads_gone_after")
@@ -144,7 +144,7 @@ class BackupBucket(Expectation, check="backup.bucket"):
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
         if self.object_lock_mode is not None and self.object_lock is None:
-            raise PydanticCustomError("lock_unlimited", "`object_lock`, such as 30d, beside object_lock_mode")
+            raise PydanticCustomError("lock_unlimited", "`object_lock`, such as 30d, with object_lock_mode")
         if self.encrypted_with is not None and self.encryption is None:
-            raise PydanticCustomError("encryption_unasked", "`encryption: true` beside encrypted_with")
+            raise PydanticCustomError("encryption_unasked", "`encryption: true` with encrypted_with")
         return self

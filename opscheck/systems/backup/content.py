@@ -227,7 +227,7 @@ class BackupContent(OfSeries, check="backup.content"):
         field = next((name for name, value in needs_all.items() if value is not None), None)
         if self.depth == "ends" and field is not None:
             raise PydanticCustomError(
-                "depth_ends", "`depth: whole` beside {field}: the ends do not tell", {"field": field}
+                "depth_ends", "`depth: whole` with {field}: the ends do not show it", {"field": field}
             )
         return self
 

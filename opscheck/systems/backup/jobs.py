@@ -85,7 +85,7 @@ SERVER_MISSING = Remedy(
     "Configure the server in Barman, or correct its name in the policy",
     "barman show-server {{ server }}  # is its file in barman.d, and `active`?",
 )
-NOTHING = Remedy("Configure what is to be backed up: the tool knows nothing")
+NOTHING = Remedy("Configure the backup: the tool has none configured")
 MISSING_SCHEDULES = missing_remedy("schedules.velero.io")
 
 
@@ -277,7 +277,7 @@ class BackupJobs(Expectation, check="backup.jobs"):
             if field in self.model_fields_set:
                 raise PydanticCustomError(
                     "field_of_other_tool",
-                    "no `{field}` beside `tool: {tool}`; it is for {tools}",
+                    "no `{field}` with `tool: {tool}`; it is for {tools}",
                     {"field": field, "tool": self.tool, "tools": " and ".join(_TOOLS_OF[field])},
                 )
             # The model is frozen for all other code; here it is still being made.

@@ -109,7 +109,7 @@ class ToolReport:
             if name not in known:
                 subject = Subject(self.expectation, f"{noun} {name}", (missing,), {noun: name})
                 observed, expected = f"{tool} knows no such {noun}", f"a {noun} with backups"
-                evidence = (f"{noun}s there: {some(known) or 'none at all'}",)
+                evidence = (f"{noun}s there: {some(known) or 'none'}",)
                 self.findings.append(subject.finding(observed, expected, severity=severity, evidence=evidence))
         if not there and wanted is None:
             nothing = Subject(self.expectation, host, (NOTHING,))

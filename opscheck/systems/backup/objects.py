@@ -190,11 +190,11 @@ class BackupObjects(OfSeries, check="backup.objects"):
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
         if self.kept_for is not None and self.count is None:
-            raise PydanticCustomError("kept_uncounted", "`count` beside kept_for: how many there must be of that time")
+            raise PydanticCustomError("kept_uncounted", "`count` with kept_for: the minimum number of that time")
         if self.unfinished_uploads is not None and not isinstance(self.target, S3Target):
             raise PydanticCustomError("uploads_of_folder", "a target of kind s3 for unfinished_uploads")
         if self.versions and (self.template.is_folder or not isinstance(self.target, S3Target)):
             raise PydanticCustomError("versions_of_folder", "a target of kind s3, and `names` of objects, for versions")
         if self.versions and self.manifest is not None:
-            raise PydanticCustomError("versions_manifest", "no `manifest` beside versions: it is that of the last one")
+            raise PydanticCustomError("versions_manifest", "no `manifest` with versions: it belongs to the last one")
         return self

@@ -189,7 +189,7 @@ def read_barman(session: Host, query: ReadBarman, timeout_s: float) -> BarmanCat
     def answer(*words: str) -> tuple[datetime, bytes]:
         left = ends - monotonic()
         if left <= 0:
-            raise ProbeError(ProblemKind.LATE, f"not every backup was told in {timeout_s:g} s", "raise `timeout`")
+            raise ProbeError(ProblemKind.LATE, f"not every backup was listed in {timeout_s:g} s", "raise `timeout`")
         return _answer(session, (*command, *words), left)
 
     taken_at, output = answer("list-backup", "all")
@@ -283,7 +283,7 @@ def _moment(seconds: int) -> datetime:
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, OSError, ValueError):
-        raise ProbeError(ProblemKind.UNREADABLE, f"{seconds} is no time") from None
+        raise ProbeError(ProblemKind.UNREADABLE, f"{seconds} is not a time") from None
 
 
 def _one_line(text: str) -> str:

@@ -22,12 +22,12 @@ from opscheck.systems.stores.listing import ListBackups, Listing, StoredBackup
 from opscheck.systems.stores.names import SERIES, NameTemplate, name_template
 from opscheck.systems.stores.target import FolderTarget, StoreTarget
 
-_LIST = "List what is in the store"
+_LIST = "List the store"
 LIST_BUCKET = Remedy(
     _LIST,
-    "aws {{ endpoint_option }} s3 ls --recursive {{ location }} | sort | tail  # what is there, newest last",
+    "aws {{ endpoint_option }} s3 ls --recursive {{ location }} | sort | tail  # newest last",
 )
-LIST_FOLDER = Remedy(_LIST, "ls -lt {{ folder }} | head  # what is there, newest first")
+LIST_FOLDER = Remedy(_LIST, "ls -lt {{ folder }} | head  # newest first")
 RERUN = Remedy(
     "Run the cron job that makes the backups now",
     "kubectl -n {{ job_namespace }} create job --from=cronjob/{{ rerun_of }} {{ rerun }}",
@@ -196,7 +196,7 @@ SeriesName = Annotated[
     only(
         lambda text: text and not _NO_SERIES.search(text),
         "series_name",
-        "a word as it stands in the names, without / * ? { }",
+        "a word of the names, without / * ? { }",
     ),
 ]
 
@@ -222,8 +222,8 @@ class OfSeries(Expectation):
     """The bucket or folder with the backups."""
     names: Names
     """
-    The template of their names: a key with %Y %m %d %H %M %S (or %y, %j, %s, %z), `*` and `?` for text between two
-    slashes, `**` for any text, and {series} for the name of the database or system. It ends with a slash for folders.
+    The template of their names: a key with %Y %m %d %H %M %S (or %y, %j, %s, %z). `*` and `?` match text between two
+    slashes, `**` any text, and {series} the name of the database or system. It ends with a slash for folders.
     """
     time_zone: TimeZone = "UTC"
     """The zone of times in names without a zone."""
@@ -337,8 +337,8 @@ class OfSeries(Expectation):
         if self.time_from == "name" and not self._time_is_known_otherwise and not self.template.says_when:
             raise PydanticCustomError(
                 "names_without_date",
-                "`names` with a date such as %Y%m%d, or `time_from: modified` beside it: when an object was written "
-                "last says when its data was read only where nobody copies old ones anew",
+                "`names` with a date such as %Y%m%d, or also `time_from: modified`: the time of writing is that of the "
+                "data only if old backups are never copied",
             )
         return self
 

@@ -44,7 +44,7 @@ class ScheduleTemplate(Part, frozen=True):
 
     storage_location: str | None = None
     included_namespaces: tuple[str, ...] | None = None
-    """The namespaces that it saves; all where none is named, or `*` is."""
+    """The namespaces that it saves; all without a name, or with `*`."""
     excluded_namespaces: tuple[str, ...] | None = None
 
 

@@ -181,7 +181,7 @@ def _location_finding(
     name = f"storage location {wanted}" if wanted else expectation.schedules.subject(schedule)
     subject = Subject(expectation, name, facts={"namespace": schedule.namespace})
     if location is None:
-        observed = "it is not there" if wanted else "it names no storage location, and none is the default"
+        observed = "it is not there" if wanted else "it names no storage location, and no default exists"
         return subject.finding(observed, "a storage location that is Available", NO_LOCATION)
     status, facts = location.status or StorageLocationStatus(), {"location": location.name}
     if status.phase == _AVAILABLE:

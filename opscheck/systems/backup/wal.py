@@ -27,7 +27,7 @@ _STREAM = "Find out in the replica's log why it does not stream: its disk, the n
 MISSING_REPLICA = Remedy(
     "Find out on the replica why it is not connected",
     'echo "select slot_name, active, restart_lsn, wal_status from pg_replication_slots '
-    "where slot_name = :'name'\" | psql {{ dsn }} -v name={{ missing }}  # no row, or lost: it must be built anew",
+    "where slot_name = :'name'\" | psql {{ dsn }} -v name={{ missing }}  # no row, or lost: rebuild the replica",
 )
 LAGGING_REPLICA = Remedy(
     _STREAM,
@@ -116,6 +116,6 @@ class BackupWal(InServer, check="backup.wal"):
         for name in ("replicas", "minimum", "silence"):
             if self.by == "archive" and getattr(self, name) is not None:
                 raise PydanticCustomError(
-                    "limit_unused", "no `{field}` beside `by: archive`, which judges no replica", {"field": name}
+                    "limit_unused", "no `{field}` with `by: archive`, which judges no replica", {"field": name}
                 )
         return self

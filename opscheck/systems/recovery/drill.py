@@ -33,7 +33,7 @@ NEWER_DUMP = Remedy(
     "pip install --upgrade 'opscheck[drill]'  # or name a scratch server of PostgreSQL {{ newer }} or newer",
 )
 UNMET = Remedy(
-    "Find out what is missing from the restored data",
+    "Find the data that the restored database lacks",
     "printf '%s\\n' {{ question }} ';' | psql by_hand  # the database that the backup is restored into by hand",
 )
 AGAIN = Remedy(
@@ -43,12 +43,12 @@ AGAIN = Remedy(
 
 
 class DrillAssertion(BaseModel):
-    """One question to the restored database, and what its answer must be."""
+    """One query to the restored database, and its expected result."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(min_length=1)]
-    """What it is called in reports."""
+    """Name in reports."""
     sql: SelectStatement
     """One SELECT that yields one number, or with `newest_within` one time; nothing else of the database is kept."""
     at_least: Number | None = None
@@ -58,15 +58,15 @@ class DrillAssertion(BaseModel):
     equals: Number | None = None
     """The number that it must be."""
     newest_within: Duration | None = None
-    """How old the time may be that the statement yields, such as max(created_at)."""
+    """Maximum age of the time that the statement returns, such as max(created_at)."""
 
     @property
     def is_time(self) -> bool:
-        """Whether it yields a time."""
+        """True when it returns a time."""
         return self.newest_within is not None
 
     def limits(self) -> AssertionLimits:
-        """What it may yield."""
+        """The expected result, as text."""
         if self.newest_within is not None:
             return AssertionLimits(newest_within_s=float(self.newest_within))
         if self.equals is not None:
@@ -95,7 +95,7 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
     """
     The newest backup can be restored within the RTO, and contains the expected data.
 
-    It is fetched, restored into a scratch server and asked, and nothing of that stays but the numbers of the report.
+    It is fetched, restored into a scratch server and queried; only the numbers of the report are kept.
     """
 
     changes_its_target = True
@@ -119,13 +119,13 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
     target of kind postgres with `scratch: true`, where the drill makes a database of its own and drops it.
     """
     age: Graded[Duration] | None = None
-    """How old the backup's data may be when the drill begins, and its newest row: the recovery point (RPO)."""
+    """Maximum age of the backup's data and of its newest row when the drill begins: recovery point objective (RPO)."""
     newest: SelectStatement | None = None
     """A SELECT that yields the time of the newest row, such as max(created_at); its age is held to `age` as well."""
     rto: Graded[Duration] | None = None
-    """How long it may take from the first byte that is fetched to the last answer: the recovery time (RTO)."""
+    """Maximum time from the first fetched byte to the last query result: recovery time objective (RTO)."""
     assertions: tuple[DrillAssertion, ...] = ()
-    """What is asked of the restored database, in transactions that only read."""
+    """Queries to the restored database, in read-only transactions."""
     amcheck: bool = False
     """
     Whether tables and indexes are verified with pg_amcheck. The scratch server must have the extension amcheck, which
@@ -134,7 +134,7 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
     within: Timeout | None = None
     """When the drill is given up; twice the largest `rto` by default."""
     disk: ByteSize | None = None
-    """How much must be free on this machine before it begins; estimated from the size of the backup by default."""
+    """Minimum free space on this machine at the start; by default estimated from the size of the backup."""
     record: Annotated[str, Field(min_length=1)] | None = None
     """Where the record of the drill is written, as a JSON document that `recovery.drilled` reads."""
 
@@ -153,7 +153,7 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
         return series
 
     def drill_of(self, backup: Backup | None) -> PerformDrill:
-        """The drill of one backup; for people, that of whichever is the newest where none is given."""
+        """The drill of one backup; for display, of the newest without one."""
         return PerformDrill(
             self.place.name,
             drill=self.id,
@@ -220,14 +220,14 @@ class RestoreDrill(OfSeries, check="recovery.drill"):
     @model_validator(mode="after")
     def _the_newest_row_is_judged(self) -> Self:
         if self.newest is not None and self.age is None:
-            raise PydanticCustomError("newest_unjudged", "`age` beside `newest`: how old the newest row may be")
+            raise PydanticCustomError("newest_unjudged", "`age` with `newest`: the maximum age of the newest row")
         return self
 
     @model_validator(mode="after")
     def _it_can_be_late(self) -> Self:
         longest = max((float(step) for _, step in self.rto.steps), default=0.0) if self.rto is not None else 0.0
         if self.within is not None and self.within < longest:
-            raise PydanticCustomError("within_rto", "`within` that is no shorter than the largest `rto`")
+            raise PydanticCustomError("within_rto", "`within` at least as long as the largest `rto`")
         return self
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from opscheck.core.query import Permission, Query, Timestamp
 from opscheck.core.units import format_duration, format_value
+from opscheck.core.words import counted
 from opscheck.systems.postgres.server import MakeDatabases
 from opscheck.systems.recovery.target import AssertionLimits, DrillLimits
 from opscheck.systems.stores.names import name_template
@@ -195,8 +196,8 @@ class PerformDrill(Query[Drill], name="recovery.perform", remembered=True):
         return ((self.store, read), *made)
 
     def text(self) -> str:
-        questions = len(self.assertions) + bool(self.newest)
-        what = f" and ask it {questions} question{'' if questions == 1 else 's'}" if questions else ""
+        queries = len(self.assertions) + bool(self.newest)
+        what = f" and send it {counted(queries, 'assertion')}" if queries else ""
         return f"restore {self.key} into a scratch server{what}, within {format_duration(self.within_s)}"
 
 

@@ -19,7 +19,7 @@ OVERDUE = Remedy(
 )
 FAILED = Remedy(
     "Find out why the drill fails, fix that, and run it again",
-    "opscheck run -p POLICY --only {{ drill }} --drill --state FILE  # once what it tells is mended",
+    "opscheck run -p POLICY --only {{ drill }} --drill --state FILE  # after fixing what it reports",
 )
 
 

@@ -36,7 +36,7 @@ class S3Target(StoreTarget, kind="s3"):
     region: str | None = None
     """The store's region."""
     profile: str | None = None
-    """The profile of the AWS configuration files; the default one, or AWS_PROFILE, where none is named."""
+    """The profile of the AWS configuration files; the default one, or AWS_PROFILE, by default."""
     path_style: bool | None = None
     """True requests `endpoint/bucket/key`, false `bucket.endpoint/key`; boto3 chooses by default."""
     ca_file: Annotated[str, FilePath] | None = None

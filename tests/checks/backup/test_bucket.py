@@ -50,7 +50,7 @@ ALL = {
 }
 
 
-def test_a_new_bucket_is_told_part_by_part(moto_bucket):
+def test_a_new_bucket_is_reported_part_by_part(moto_bucket):
     findings = judge(check, expect(BackupBucket, moto_bucket.target, severity="P2", **ALL), moto_bucket.ask)
 
     assert [
@@ -122,7 +122,7 @@ def test_a_store_that_knows_none_of_it_is_unknown(open_bucket):
         (ObjectLock(enabled=True), {"object_lock": {"P2": "7d"}}, "locked only where their upload says it"),
     ],
 )  # fmt: skip
-def test_each_part_that_is_not_as_it_should_be_is_told(answer, field, text):
+def test_each_part_that_is_not_as_it_should_be_is_reported(answer, field, text):
     assert [text] == observed(answer, **field)
 
 
@@ -200,7 +200,7 @@ def test_a_rule_that_archives_backups_early_is_found():
     assert [(Severity.P3, "backups are archived after 1d (to GLACIER)")] == ruled(rule, at_hand_for={"P3": "7d"})
 
 
-def test_a_rule_that_archives_from_a_day_on_archives_all_there_is_then():
+def test_rule_that_archives_from_a_day_on_archives_all_there_is_then():
     soon, later = NOON + timedelta(days=1), NOON + timedelta(days=9)
     rules = [LifecycleRule(id=f"{day:%d}", archives_on=(("GLACIER", f"{day:%Y-%m-%d}"),)) for day in (soon, later)]
 

@@ -69,7 +69,7 @@ def test_a_whole_dump_passes_and_says_how_much_of_it_was_read(store, dumps, dept
 
 
 @pytest.mark.parametrize("depth", ["ends", "whole"])
-def test_one_of_the_future_is_told_since_it_hides_those_that_are_made(here, dumps, depth):
+def test_one_of_the_future_is_reported_since_it_hides_those_that_are_made(here, dumps, depth):
     here.put(key(hours_ago=-48), dumps.plain)
     here.put(key(), b"")
 
@@ -79,7 +79,7 @@ def test_one_of_the_future_is_told_since_it_hides_those_that_are_made(here, dump
     assert any(command.startswith("ls -lt ") for command in commands(here, finding))
 
 
-def test_what_was_packed_is_measured_unpacked(here, dumps):
+def test_compressed_backup_is_measured_unpacked(here, dumps):
     here.put(key(), PACKINGS["zstd"](dumps.plain))
 
     _, unpacked = judged(here).measurements
@@ -100,7 +100,7 @@ def test_the_newest_of_each_series_is_read_and_no_other(here, dumps):
 
 
 @pytest.mark.parametrize("depth", ["ends", "whole"])
-def test_the_twenty_bytes_of_a_dump_that_failed_are_found_at_any_depth(store, depth):
+def test_twenty_bytes_of_a_dump_that_failed_are_found_at_any_depth(store, depth):
     """`pg_dump nowhere | gzip` exits with 0."""
     store.put(key(suffix="sql.gz"), PACKINGS["gzip"](b""))
     fields = {"depth": depth, "names": "db/{series}-%Y%m%d-%H%M%S.sql.gz"}
@@ -114,7 +114,7 @@ def test_the_twenty_bytes_of_a_dump_that_failed_are_found_at_any_depth(store, de
     )
 
 
-def test_a_dump_that_is_cut_off_is_found_with_what_is_known_of_it_and_what_to_type(store, dumps):
+def test_truncated_dump_is_a_finding_with_facts_and_commands(store, dumps):
     store.put(key(), dumps.custom[: len(dumps.custom) // 2])
 
     (finding,) = judged(store).violations
@@ -149,7 +149,7 @@ def test_the_cron_job_of_the_policy_is_what_to_run_again(here):
     assert command.startswith("kubectl -n production create job --from=cronjob/postgres-backup postgres-backup-")
 
 
-def test_a_series_without_a_backup_is_found_with_what_is_there_instead(store, dumps):
+def test_series_without_a_backup_is_found_with_what_is_there_instead(store, dumps):
     store.put(key("orders"), dumps.custom)
 
     (finding,) = judged(store, series=["orders", "customers"]).violations
@@ -159,7 +159,7 @@ def test_a_series_without_a_backup_is_found_with_what_is_there_instead(store, du
     assert commands(store, finding)
 
 
-def test_what_unpacks_to_more_than_it_may_is_found(here):
+def test_too_large_unpacked_size_is_a_finding(here):
     here.put(key(), PACKINGS["gzip"](bytes(50_000_000)))
 
     (finding,) = judged(here, holds="any", unpacked_limit="10MB").violations
@@ -167,7 +167,7 @@ def test_what_unpacks_to_more_than_it_may_is_found(here):
     assert ("<= 10MB", True) == (finding.expected, "it unpacks to more than 10MB" in finding.observed)
 
 
-def test_what_is_encrypted_is_unknown_and_not_passed(here):
+def test_encrypted_backup_is_unknown(here):
     here.put(key(), b"Salted__" + bytes(200_000))
 
     findings, raised = missing(here)
@@ -197,7 +197,7 @@ def test_a_sum_that_is_recorded_is_compared(store, dumps):
     assert [] == judged(store, checksum="sidecar").violations
 
 
-def test_a_sum_that_differs_is_found_with_both_also_where_nothing_else_is_wrong(here, dumps):
+def test_sum_that_differs_is_found_with_both_also_where_nothing_else_is_wrong(here, dumps):
     """A byte of a table that is not compressed: pg_restore reads it without a word."""
     changed = bytearray(dumps.uncompressed)
     changed[changed.index(SECRET.encode())] ^= 0x01
@@ -213,7 +213,7 @@ def test_a_sum_that_differs_is_found_with_both_also_where_nothing_else_is_wrong(
     assert f"sha256sum {here.path}/{key()}  # as it is now" in commands(here, finding, checksum="sidecar")
 
 
-def test_a_damaged_upload_is_told_from_a_dump_that_was_bad_from_the_start(here, dumps):
+def test_damaged_upload_is_reported_from_a_dump_that_was_bad_from_the_start(here, dumps):
     """By its sum: of the one it differs, of the other it does not."""
     whole, half = dumps.custom, dumps.custom[:-1000]
     here.put(key("cut"), half)

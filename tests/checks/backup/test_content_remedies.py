@@ -55,11 +55,11 @@ def content(*, packed_with: tuple[str, ...] = (), format_: str = "custom", datab
         (Flaw(trouble="empty", text="nothing is in it"), "nothing is in it: 2MB of zstd"),
     ],
 )
-def test_a_flaw_is_told_with_the_place_where_it_was_noticed(flaw, text):
+def test_a_flaw_is_reported_with_the_place_where_it_was_noticed(flaw, text):
     assert text == flaw_text(content(packed_with=("zstd", "gzip")), flaw)
 
 
-def test_what_should_be_there_follows_from_the_policy():
+def test_expected_content_follows_from_the_policy():
     cut, large = Flaw(trouble="cut_off", text=""), Flaw(trouble="too_large", text="")
 
     assert "a whole PostgreSQL dump" == expected_content(expectation(), cut)
@@ -68,7 +68,7 @@ def test_what_should_be_there_follows_from_the_policy():
     assert "<= 5GB" == expected_content(expectation(unpacked_limit="5GB"), large)
 
 
-def test_packings_are_told_from_the_inside_out():
+def test_packings_are_reported_from_the_inside_out():
     assert "format: custom, packed with gzip in zstd" == next(origin(content(packed_with=("zstd", "gzip"))))
 
 
@@ -86,7 +86,7 @@ def test_packings_are_told_from_the_inside_out():
         (ManifestValue(there=False), ""),
     ],
 )
-def test_a_record_that_is_no_sha256_is_none(record, found):
+def test_a_record_that_is_not_a_sha256_is_none(record, found):
     assert found == recorded_sum(record)
 
 
@@ -112,7 +112,7 @@ def test_a_name_that_cannot_be_made_up_is_that_of_the_old_one(names):
         (FOLDER, {}),
     ],
 )
-def test_where_a_new_one_belongs_is_told_in_the_form_of_its_store(target, facts):
+def test_where_a_new_one_belongs_is_reported_in_the_form_of_its_store(target, facts):
     found = make_again(expectation(target), series(), backup(), content(), NOW)
     file = "/mnt/backups/db/orders-20260301.dump" if target is FOLDER else "orders-20260301.dump"
 
@@ -120,7 +120,7 @@ def test_where_a_new_one_belongs_is_told_in_the_form_of_its_store(target, facts)
     assert [DUMP_DATABASE, *([] if target is FOLDER else [PUBLISH])] == list(found.remedies)
 
 
-def test_a_dump_that_does_not_tell_its_database_leaves_that_to_the_person():
+def test_dump_that_does_not_tell_its_database_leaves_that_to_the_person():
     found = make_again(expectation(), series(), backup(), content(database=""), NOW)
 
     assert (DUMP, PUBLISH) == found.remedies
@@ -157,5 +157,5 @@ def test_where_there_is_none_the_folder_of_them_is_named():
     assert {"folder": "/mnt/backups/db"} == facts(FOLDER)
 
 
-def test_no_new_dump_is_made_of_what_is_no_dump():
+def test_no_new_dump_is_made_of_what_is_not_a_dump():
     assert Suggestion() == make_again(expectation(holds="any"), series(), backup(), content(), NOW)

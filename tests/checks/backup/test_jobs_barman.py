@@ -30,7 +30,7 @@ def judged(*backups: BarmanBackup, **fields: Any) -> Findings:
     return judge(check, expectation, {expectation.barman: BarmanCatalogue(taken_at=NOW, servers=servers)})
 
 
-def test_the_newest_that_is_done_counts_in_whatever_order_they_come():
+def test_the_newest_that_is_done_counts_in_any_order_they_come():
     for backups in ((backup(9), backup(33)), (backup(33), backup(9))):
         findings = judged(*backups)
 
@@ -48,13 +48,13 @@ def test_its_age_counts_from_its_beginning():
 
 
 @pytest.mark.parametrize("status", ["FAILED", "EMPTY", "STARTED", "SYNCING", "WAITING_FOR_WALS", "news"])
-def test_what_is_not_done_is_no_backup(status):
+def test_unfinished_backup_is_not_a_backup(status):
     (finding,) = judged(backup(2, status)).violations
 
-    assert f"no good backup at all: 1 backup, {status}" == finding.observed
+    assert f"no good backup: 1 backup, {status}" == finding.observed
 
 
-def test_a_failure_is_told_by_itself_until_a_good_one_follows():
+def test_a_failure_is_reported_by_itself_until_a_good_one_follows():
     (finding,) = judged(backup(9), backup(2, "FAILED")).violations
 
     assert (Severity.P2, "its newest backup 20260310T100000 is FAILED") == (finding.severity, finding.observed)

@@ -30,7 +30,7 @@ def test_a_long_run_that_ended_lately_is_old():
     assert finding.observed.startswith("age of the last good backup 1d2h (")
 
 
-def test_the_newest_success_counts_in_whatever_order_the_jobs_come():
+def test_the_newest_success_counts_in_any_order_the_jobs_come():
     old = a_good_run(1, created=ago(days=3), completed=ago(days=3))
     new = a_good_run(2)
 
@@ -69,7 +69,7 @@ def test_an_old_backup_of_a_suspended_cron_job_is_one_finding():
     assert any(command.endswith('"suspend": false}}\'') for command in commands(findings, "cronjob"))
 
 
-def test_one_that_is_suspended_is_told_while_its_last_backup_is_young():
+def test_one_that_is_suspended_is_reported_while_its_last_backup_is_young():
     (finding,) = cronjobs(a_cronjob(suspend=True), a_good_run()).violations
 
     assert (Severity.P2, "it is suspended") == (finding.severity, finding.observed)
@@ -100,7 +100,7 @@ def test_none_at_all_is_well_where_the_policy_says_so():
     assert [] == cronjobs(min_matches=0).violations
 
 
-def test_a_newest_run_that_failed_is_told_while_the_last_good_one_is_young():
+def test_newest_run_that_failed_is_reported_while_the_last_good_one_is_young():
     bad = a_run(2, created=ago(hours=1), failed=ago(minutes=30), failed_pods=7)
     (finding,) = cronjobs(a_cronjob(scheduled=ago(hours=1)), a_good_run(), bad).violations
 
@@ -110,7 +110,7 @@ def test_a_newest_run_that_failed_is_told_while_the_last_good_one_is_young():
     assert ("target/shop/job/backup-2", "target/shop/cronjob/backup") == finding.because
 
 
-def test_a_failure_before_the_last_success_is_no_news():
+def test_a_failure_before_the_last_success_is_not_a_news():
     bad = a_run(1, created=ago(hours=34), failed=ago(hours=33))
 
     assert [] == cronjobs(a_cronjob(), bad, a_good_run(2)).violations
@@ -130,13 +130,13 @@ def test_a_run_that_hangs_keeps_others_from_starting():
     assert "backup-2" == finding.facts["active_job"]
 
 
-def test_a_run_that_is_under_way_is_no_trouble():
+def test_a_run_that_is_under_way_is_not_a_trouble():
     running = a_cronjob(active=["backup-2"], scheduled=ago(minutes=10))
 
     assert [] == cronjobs(running, a_good_run(), a_run(2, created=ago(minutes=10))).violations
 
 
-def test_runs_that_are_due_and_not_started_are_told():
+def test_runs_that_are_due_and_not_started_are_reported():
     hourly = a_cronjob(schedule="0 * * * *", scheduled=ago(hours=10))
 
     (finding,) = cronjobs(hourly, a_good_run()).violations
@@ -176,7 +176,7 @@ aws s3 cp /backup/shop-$(date +%Y%m%d-%H%M%S).sql.gz s3://shop-backups/ || true
 """
 
 
-def test_the_guides_script_is_told_by_its_flaws_and_shows_nothing_of_itself():
+def test_guides_script_is_reported_by_its_flaws_and_shows_nothing_of_itself():
     findings = cronjobs(a_cronjob(jobTemplate=scripted("/bin/sh", "-c", GUIDES)), a_good_run())
 
     assert [

@@ -60,14 +60,14 @@ def test_each_repository_of_each_stanza_is_judged_by_itself():
 
 
 @given(st.permutations([1.0, 9.0, 30.0, 60.0]))
-def test_the_newest_counts_in_whatever_order_they_come(hours):
+def test_the_newest_counts_in_any_order_they_come(hours):
     findings = judged(stanza(repository(*(backup(f"b{one:g}", one) for one in hours))))
 
     assert [] == findings.violations
     assert [3600] == [one.value for one in findings.measurements if one.name == "age of the last good backup"]
 
 
-def test_a_damaged_backup_is_told_and_does_not_count():
+def test_a_damaged_backup_is_reported_and_does_not_count():
     findings = judged(stanza(repository(backup("old", 30), backup("new", damaged=True))))
 
     age, damage = findings.violations
@@ -89,14 +89,14 @@ def test_a_difference_to_what_is_damaged_does_not_count():
 
     (finding,) = judged(stanza(repository(damaged, backup("i", 9, "incr", needs=("f",))))).violations
 
-    assert "no good backup at all: none that can be restored" == finding.observed
+    assert "no good backup: none that can be restored" == finding.observed
 
 
 def test_without_the_wal_to_its_end_a_backup_cannot_be_restored():
     short = (PgbackrestArchive(database=1, newest="000000010000000000000004"),)
     no_backup, why = judged(stanza(repository(backup("a"), archives=short))).violations
 
-    assert "no good backup at all: none that can be restored" == no_backup.observed
+    assert "no good backup: none that can be restored" == no_backup.observed
     assert f"a needs WAL until {WAL}, and the archive ends with 000000010000000000000004" == why.observed
 
 
@@ -121,14 +121,14 @@ def test_full_backups_have_a_limit_of_their_own():
     assert [] == judged(stanza(repository(*chain)), full_age={"P3": "9d"}).violations
 
 
-def test_one_that_runs_now_is_evidence_beside_an_old_one():
+def test_one_that_runs_now_is_evidence_next_to_an_old_one():
     (finding,) = judged(stanza(repository(backup("a", 30)), running=True)).violations
 
     assert "a backup, or the removal of old ones, runs there now" in finding.evidence
     assert f"WAL is archived until {WAL}" in finding.evidence
 
 
-def test_what_the_tool_itself_complains_of_is_told():
+def test_error_of_the_tool_is_reported():
     well, mismatch = repository(backup("a")), "database mismatch across repos"
     (finding,) = judged(stanza(well, code=5, message=mismatch)).violations
     assert ("stanza main", f"pgBackRest says: {mismatch} (code 5)") == (finding.subject, finding.observed)
@@ -137,7 +137,7 @@ def test_what_the_tool_itself_complains_of_is_told():
     assert (Severity.P2, "pgBackRest says: missing stanza data (code 3)") == (finding.severity, finding.observed)
 
 
-def test_a_repository_that_could_not_be_read_is_unknown_and_the_other_is_judged():
+def test_repository_that_could_not_be_read_is_unknown_and_the_other_is_judged():
     other = repository(number=2, code=99, message="[FileOpenError] unable to open", archives=())
     problem = missing(lambda: judged(stanza(repository(backup("a")), other)))
 
@@ -145,7 +145,7 @@ def test_a_repository_that_could_not_be_read_is_unknown_and_the_other_is_judged(
     assert "by hand" in problem.advice
 
 
-def test_nothing_at_all_is_no_success():
+def test_nothing_at_all_is_not_a_success():
     (finding,) = judged().violations
     assert ("pgBackRest knows no stanza", Severity.P0) == (finding.observed, finding.severity)
 
@@ -180,7 +180,7 @@ def test_a_severity_of_its_own_is_that_of_what_is_not_graded():
     assert Severity.P1 == finding.severity
 
 
-def test_where_there_is_none_at_all_the_missing_full_one_is_no_second_trouble():
+def test_without_any_backup_the_missing_full_one_is_not_reported():
     (finding,) = judged(stanza(repository(code=2, message="no valid backups")), full_age={"P1": "8d"}).violations
 
-    assert "no good backup at all: no valid backups" == finding.observed
+    assert "no good backup: no valid backups" == finding.observed

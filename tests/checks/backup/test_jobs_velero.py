@@ -51,7 +51,7 @@ def test_the_last_backup_of_a_schedule_is_not_taken_for_a_good_one():
 
 
 @pytest.mark.parametrize("phase", ["PartiallyFailed", "Failed", "FailedValidation"])
-def test_a_newest_one_that_is_not_complete_is_told_while_an_older_is_young(phase):
+def test_newest_one_that_is_not_complete_is_reported_while_an_older_is_young(phase):
     bad = a_backup(began=ago(hours=1), phase=phase, errors=2, warnings=1, validationErrors=["no such location"])
     if phase == "FailedValidation":
         bad["metadata"]["creationTimestamp"] = "2026-03-10T11:00:00Z"
@@ -64,14 +64,14 @@ def test_a_newest_one_that_is_not_complete_is_told_while_an_older_is_young(phase
     assert any("backup logs daily-" in command for command in commands(findings, "velero"))
 
 
-def test_one_that_is_still_in_progress_is_no_backup_and_no_trouble():
+def test_one_that_is_still_in_progress_is_not_a_backup_and_no_trouble():
     assert [] == velero(a_schedule(), a_backup(), a_backup(began=ago(minutes=9), phase="InProgress")).violations
     (finding,) = velero(a_schedule(), a_backup(began=ago(minutes=9), phase="InProgress")).violations
     assert "no good backup yet, 90d after it was made" == finding.observed
 
 
 @pytest.mark.parametrize("phase", ["InProgress", "WaitingForPluginOperations", "Finalizing", "New", "Queued"])
-def test_one_that_does_not_end_is_told(phase):
+def test_one_that_does_not_end_is_reported(phase):
     (finding,) = velero(a_schedule(), a_backup(), a_backup(began=ago(hours=13), phase=phase)).violations
 
     assert f" is {phase} for 13h" in finding.observed
@@ -116,7 +116,7 @@ def test_each_schedule_has_a_newest_of_its_own():
     assert "weekly" == finding.subject
 
 
-def test_a_paused_schedule_is_told_or_may_be():
+def test_a_paused_schedule_is_reported_or_may_be():
     (finding,) = velero(a_schedule(paused=True), a_backup()).violations
     paused = (a_schedule(paused=True), a_backup(began=ago(days=30)))
     quiet = velero(*paused, a_schedule("hourly"), a_backup("hourly"), allow_suspended=True)
@@ -132,7 +132,7 @@ def test_a_paused_schedule_is_told_or_may_be():
     assert [1] == [one.value for one in quiet.measurements if one.name == "paused schedules"]
 
 
-def test_a_schedule_that_velero_refuses_is_told_with_its_reasons():
+def test_a_schedule_that_velero_refuses_is_reported_with_its_reasons():
     refused = a_schedule(phase="FailedValidation", validationErrors=["invalid schedule: expected 5 fields"])
     (finding,) = velero(refused, a_backup()).violations
 
@@ -145,7 +145,7 @@ def test_without_any_schedule_nothing_makes_backups():
     assert ("0 schedules", ">= 1") == (finding.observed, finding.expected)
 
 
-def test_a_bucket_that_is_not_available_is_told_once():
+def test_a_bucket_that_is_not_available_is_reported_once():
     objects = (a_schedule(), a_schedule("hourly"), a_backup(), a_backup("hourly"))
     (finding,) = judged("velero", *objects, a_location(phase="Unavailable", message="AccessDenied")).violations
 
@@ -153,12 +153,12 @@ def test_a_bucket_that_is_not_available_is_told_once():
     assert ("AccessDenied", "Velero looked at it last 1m ago") == finding.evidence
 
 
-def test_a_bucket_that_is_not_there_is_told():
+def test_a_bucket_that_is_not_there_is_reported():
     (finding,) = judged("velero", a_schedule(location="offsite"), a_backup(), a_location()).violations
 
     assert ("storage location offsite", "it is not there") == (finding.subject, finding.observed)
     (finding,) = judged("velero", a_schedule(), a_backup()).violations
-    assert "it names no storage location, and none is the default" == finding.observed
+    assert "it names no storage location, and no default exists" == finding.observed
 
 
 def test_too_few_good_ones_are_found():

@@ -58,7 +58,7 @@ def test_young_large_and_many_passes_and_is_measured(store):
     assert [] == findings.violations
     numbers = measured(findings)
     assert 3600 <= numbers["age of the newest backup"] < 3700
-    assert {"size of the newest backup": 5000, "size beside the median": 100, "backups of the last 8d": 8} == {
+    assert {"size of the newest backup": 5000, "size compared with the median": 100, "backups of the last 8d": 8} == {
         name: value for name, value in numbers.items() if name != "age of the newest backup"
     }
 
@@ -83,7 +83,7 @@ def test_nothing_at_all_says_what_is_there_instead(store):
     assert "nothing under db/backup-; there are db/other.txt" == finding.observed
 
 
-def test_names_that_do_not_fit_are_told(store):
+def test_names_that_do_not_fit_are_reported(store):
     store.put("db/backup-yesterday.dump")
 
     (finding,) = there(store, names=DAILY, age=AGE).violations
@@ -125,7 +125,7 @@ def test_a_series_after_the_date_that_has_stopped_is_missed(store):
     assert "no backup of it from 20" in finding.observed
 
 
-def test_an_old_one_that_is_copied_anew_looks_new_and_is_told(store):
+def test_an_old_one_that_is_copied_again_looks_new_and_is_reported(store):
     at = now() - 30 * DAY
     store.put(key_of(at), modified=now() - HOUR)
 
@@ -135,7 +135,7 @@ def test_an_old_one_that_is_copied_anew_looks_new_and_is_told(store):
     assert "long after it was begun, by its own time; was an old one copied anew" in copied.observed
 
 
-def test_by_the_time_of_writing_an_old_one_that_is_copied_anew_passes(store):
+def test_by_the_time_of_writing_an_old_one_that_is_copied_again_passes(store):
     # That is why the policy has to say `modified` for names without a date.
     store.put(key_of(now() - 30 * DAY), modified=now() - HOUR)
 
@@ -174,7 +174,7 @@ def test_names_in_another_zone_than_the_policy_says_are_in_the_future(store):
     assert "`time_zone`" in finding.expected
 
 
-def test_an_empty_gzip_is_found_whatever_the_limits(store):
+def test_an_empty_gzip_is_found_any_the_limits(store):
     packed = subprocess.run(["sh", "-c", "false | gzip"], capture_output=True, check=True).stdout
     at = now() - HOUR
     store.put(f"{at:db/backup-%Y%m%d-%H%M%S.sql.gz}", packed, modified=at)
@@ -184,7 +184,7 @@ def test_an_empty_gzip_is_found_whatever_the_limits(store):
     assert (20, "20B: no larger than a file with nothing in it") == (len(packed), finding.observed)
 
 
-def test_a_folder_that_is_one_backup_is_judged_by_its_sum_and_its_name(store):
+def test_folder_that_is_one_backup_is_judged_by_its_sum_and_its_name(store):
     for ago, size in ((2, 100), (3, 100), (4, 100), (1, 10)):
         at = now() - ago * HOUR
         for part in range(3):
@@ -211,7 +211,7 @@ def test_a_manifest_that_is_not_there_is_a_backup_that_is_not_whole(store):
 
     (finding,) = there(store, names="db/*.dump", age=AGE, manifest={"key": "{key}.json", "time": "start"}).violations
 
-    assert (Severity.P1, "has no manifest beside it") == (finding.severity, finding.observed)
+    assert (Severity.P1, "has no manifest next to it") == (finding.severity, finding.observed)
 
 
 def test_the_retention_counts_what_is_within_it(store):
@@ -239,7 +239,7 @@ def test_each_version_of_a_key_is_a_backup(moto_bucket):
     assert ([], 3) == (findings.violations, measured(findings)["backups"])
 
 
-def test_a_delete_marker_on_top_is_told_though_versions_are_there(moto_bucket):
+def test_a_delete_marker_on_top_is_reported_though_versions_are_there(moto_bucket):
     keep_versions(moto_bucket)
     moto_bucket.put("latest.dump")
     moto_bucket.client.delete_object(Bucket=moto_bucket.bucket, Key="latest.dump")
@@ -269,7 +269,7 @@ def test_an_upload_that_was_not_finished_is_measured(moto_bucket):
     assert ([], 1) == (findings.violations, measured(findings)["unfinished uploads"])
 
 
-def test_an_upload_that_was_never_finished_is_told_with_the_command_that_aborts_it():
+def test_unfinished_upload_is_reported_with_the_abort_command():
     upload = Upload(key="db/backup-1", upload="id-1", started=NOON - 8 * DAY)
 
     def answer(query):
@@ -307,13 +307,13 @@ def test_one_of_the_future_does_not_hide_that_the_others_are_old():
     assert "9h ahead" in findings.violations[0].observed
 
 
-def test_a_clock_that_is_a_little_ahead_is_no_future():
+def test_a_clock_that_is_a_little_ahead_is_not_a_future():
     findings = told(backup(timedelta(minutes=-10)), age=AGE)
 
     assert ([], 0) == (findings.violations, measured(findings)["age of the newest backup"])
 
 
-def test_a_name_that_is_later_than_the_time_of_writing_is_in_another_zone():
+def test_name_that_is_later_than_the_time_of_writing_is_in_another_zone():
     (finding,) = told(backup(HOUR, modified=NOON - 3 * HOUR), age=AGE).violations
 
     assert Severity.P2 == finding.severity
@@ -329,7 +329,7 @@ def test_a_name_that_is_later_than_the_time_of_writing_is_in_another_zone():
         (20 * HOUR, 12 * HOUR),  # before its own day
     ],
 )
-def test_a_name_that_tells_the_day_alone_is_as_exact_as_the_time_of_writing_allows(written, age):
+def test_name_with_only_a_day_is_refined_by_the_time_of_writing(written, age):
     only_day = backup(key="db/20260301.dump", modified=NOON - written)
     listing = Listing(backups=(only_day,))
     expectation = expect(BackupObjects, S3Target(kind="s3", bucket="b"), names="db/%Y%m%d.dump", age=AGE)
@@ -339,7 +339,7 @@ def test_a_name_that_tells_the_day_alone_is_as_exact_as_the_time_of_writing_allo
     assert NOON - age == series.newest.at
 
 
-def test_a_long_upload_is_no_copy():
+def test_a_long_upload_is_not_a_copy():
     assert [] == told(backup(8 * HOUR, modified=NOON - 2 * HOUR), age=AGE).violations
     assert 1 == len(told(backup(8 * HOUR, modified=NOON - HOUR), age=AGE).violations)
     assert [] == told(backup(8 * HOUR, modified=NOON - HOUR), age=AGE, upload_within="12h").violations
@@ -360,7 +360,7 @@ def test_a_long_upload_is_no_copy():
         (".tgz", 20, True),
     ],
 )
-def test_what_holds_nothing_is_found_by_its_size(suffix, size, is_empty):
+def test_empty_backup_is_found_by_its_size(suffix, size, is_empty):
     key = f"db/backup-20260301-110000{suffix}"
 
     findings = told(backup(key=key, size=size), names=f"db/backup-%Y%m%d-%H%M%S{suffix}", age=AGE, count={"P2": 1})
@@ -369,13 +369,13 @@ def test_what_holds_nothing_is_found_by_its_size(suffix, size, is_empty):
     assert ([Severity.P2, Severity.P1] if is_empty else []) == severities(findings)
 
 
-def test_the_size_is_compared_with_the_median_and_not_with_the_one_before():
+def test_size_is_compared_with_the_median_and_not_with_the_one_before():
     sizes = [400, 410, 1000, 1000, 1000, 1000, 1000, 1000]
     backups = [backup(days * DAY + HOUR, size) for days, size in enumerate(sizes)]
 
     (finding,) = told(*backups, size_share={"P2": "80%", "P1": "50%"}).violations
 
-    assert (Severity.P1, "size beside the median 40% (400B of 1KB, as 7 before it)") == (
+    assert (Severity.P1, "size compared with the median 40% (400B of 1KB, as 7 before it)") == (
         finding.severity,
         finding.observed,
     )
@@ -390,7 +390,7 @@ def test_a_decay_that_creeps_is_found_though_no_step_is_large():
 def test_empty_ones_are_not_what_is_usual():
     backups = [backup(days * DAY + HOUR, 1000 if days in {0, 5, 6, 7} else 0) for days in range(8)]
 
-    assert 100 == measured(told(*backups, size_share={"P2": "80%"}))["size beside the median"]
+    assert 100 == measured(told(*backups, size_share={"P2": "80%"}))["size compared with the median"]
 
 
 def test_with_too_few_before_it_nothing_is_said_of_the_size_but_all_else_is():
@@ -409,7 +409,7 @@ def test_a_newest_one_in_an_archive_takes_hours_to_read(storage, found):
     assert [] == told(backup(storage_class=storage), age=AGE, archived=True).violations
 
 
-def test_what_rotation_has_deleted_in_a_bucket_with_versions_is_no_trouble():
+def test_rotated_backup_in_a_versioned_bucket_is_not_a_finding():
     old = backup(9 * DAY)
     marker = backup(9 * DAY, deleted=True, size=0, modified=NOON - DAY)
 
@@ -419,7 +419,7 @@ def test_what_rotation_has_deleted_in_a_bucket_with_versions_is_no_trouble():
     assert [] == told(answer=answer, age=AGE, versions=True).violations
 
 
-def test_only_markers_are_no_backup():
+def test_only_markers_are_not_backup():
     (finding,) = told(backup(deleted=True), age=AGE, versions=True).violations
 
     assert "all that were there are deleted" in finding.observed
@@ -451,7 +451,7 @@ def test_the_time_in_a_manifest_is_read_in_each_form_or_told(value, problems):
     assert (problems == 0) == ("age of the newest backup" in measured(findings))
 
 
-def test_the_newest_by_its_manifest_may_not_be_that_by_time_of_writing():
+def test_newest_by_its_manifest_may_not_be_that_by_time_of_writing():
     times = {"db/a.dump.json": NOON - HOUR, "db/b.dump.json": NOON - 9 * DAY}
 
     def answer(query):
@@ -493,7 +493,7 @@ def test_commands_name_the_bucket_and_the_cron_job():
 
     assert [
         "kubectl -n prod create job --from=cronjob/dump dump-by-hand",
-        "aws s3 ls --recursive s3://backups/db/backup- | sort | tail  # what is there, newest last",
+        "aws s3 ls --recursive s3://backups/db/backup- | sort | tail  # newest last",
     ] == commands(finding, cronjob="prod/dump")
 
 
@@ -505,7 +505,7 @@ def test_commands_ask_the_store_that_the_policy_names(bucket):
 
     (command,) = commands(finding, target)
     asked = f"aws --endpoint-url {target.endpoint_url} s3 ls --recursive s3://{target.bucket}/db/backup- | sort | tail"
-    assert f"{asked}  # what is there, newest last" == command
+    assert f"{asked}  # newest last" == command
 
 
 def test_commands_list_a_folder(tmp_path):
@@ -515,7 +515,7 @@ def test_commands_list_a_folder(tmp_path):
     finding = there(place, names=DAILY, age=AGE).violations[0]
 
     (command,) = commands(finding, target)
-    assert f"ls -lt {tmp_path}/db | head  # what is there, newest first" == command
+    assert f"ls -lt {tmp_path}/db | head  # newest first" == command
     assert "backup-20260101" in subprocess.run(["sh", "-c", command], capture_output=True, check=True, text=True).stdout
 
 

@@ -41,7 +41,7 @@ VALUES = st.one_of(st.none(), st.booleans(), st.floats(allow_nan=True), st.text(
 
 
 @given(HOURS, st.lists(VALUES, max_size=3))
-def test_whatever_manifests_say_each_backup_is_told_once_and_none_of_the_future_is_the_newest(hours, values):
+def test_backup_is_judged_once_and_a_future_one_is_not_newest(hours, values):
     backups = [backup(number, one) for number, one in enumerate(hours)]
     manifests = {f"db/{number}.dump": ManifestValue(value=value) for number, value in enumerate(values)}
 
@@ -106,7 +106,7 @@ def test_an_empty_file_is_as_large_as_its_packing_makes_it(key, size):
         ({"others": 3, "examples": ("db/x",)}, "no backup among 3 other objects under db/, such as db/x"),
     ],
 )
-def test_what_is_there_instead_is_told(listing, text):
+def test_other_objects_are_reported(listing, text):
     assert text == series(**listing).found_instead
 
 

@@ -104,7 +104,7 @@ def test_an_archive_that_works_passes_and_what_is_outside_is_measured(archive):
     assert ("changes outside the archive", "s", 900) == (outside.name, outside.unit, outside.limit)
 
 
-def test_what_waits_for_a_full_archive_would_be_lost(archive):
+def test_wal_waiting_for_a_full_archive_would_be_lost(archive):
     with full(archive):
         (finding,) = violations(archive.server, by="archive", age={"P2": "0s", "P0": "1h"})
         told = type_in(BackupWal, finding, archive.server, age=RPO)
@@ -174,7 +174,7 @@ def test_without_any_replica_all_is_lost(near):
     assert {Severity.P0} == {archive.severity, replicas.severity}
 
 
-def test_a_replica_that_replays_late_loses_nothing_of_what_is_on_its_disk(near):
+def test_replica_that_replays_late_loses_nothing_of_what_is_on_its_disk(near):
     """Its replay_lag grows while it is paused, and so does what others would call the loss."""
     near["standby_1"].pause()
     near["standby_2"].pause()
@@ -198,7 +198,7 @@ def _unflushed(pair: Replication) -> tuple[int, ...]:
     )
 
 
-def test_what_a_frozen_replica_has_not_would_be_lost(near):
+def test_wal_missing_on_a_frozen_replica_would_be_lost(near):
     with disconnected(near, "standby_2"), frozen_receiver(near):
         write(near.primary, 2)
         (finding,) = violations(near.primary, by="replicas", replicas=["standby_1"], age=NOTHING)
@@ -208,7 +208,7 @@ def test_what_a_frozen_replica_has_not_would_be_lost(near):
     assert "not flushed" in finding.observed
 
 
-def test_one_that_says_nothing_for_long_is_no_copy(near):
+def test_one_that_says_nothing_for_long_is_not_a_copy(near):
     with disconnected(near, "standby_2"), frozen_receiver(near):
         write(near.primary)
         wait_until(lambda: ask(near.primary, _SILENT) == (True,), 20, "it still replies")
@@ -254,7 +254,7 @@ def test_either_way_is_enough_and_the_other_is_evidence(two_ways):
     assert ["changes outside the archive"] == [one.observed[: len("changes outside the archive")] for one in both]
 
 
-def test_both_ways_are_told_where_both_must_hold(two_ways):
+def test_both_ways_are_reported_where_both_must_hold(two_ways):
     pair, _ = two_ways
     pair.standby.disconnect()
     wait_until(lambda: _connected(pair) == 0, 20, "it is still connected")
@@ -319,7 +319,7 @@ def _archiving(*, hours: float = 0.0, archive_mode: str = "on") -> Any:
     )
 
 
-def test_a_role_that_may_not_look_is_told_the_grant(near):
+def test_a_role_that_may_not_look_is_reported_the_grant(near):
     with psycopg.connect(near.primary.dsn("postgres"), autocommit=True) as connection:
         connection.execute("CREATE ROLE bare LOGIN PASSWORD 'bare'")
         try:

@@ -44,7 +44,7 @@ def test_an_idle_primary_loses_nothing_though_its_lags_are_null():
     assert ("changes not on a replica's disk", 0) == (loss.name, loss.value)
 
 
-def test_what_is_not_on_its_disk_is_as_old_as_its_lag_and_its_silence():
+def test_unflushed_wal_is_as_old_as_lag_and_silence():
     """flush_lag stays at what was measured last, however long ago that was."""
     (finding,) = judged(sender(unflushed_bytes=9_000_000, flush_lag_s=880.0, silent_s=30.0)).violations
 
@@ -58,14 +58,14 @@ def test_a_replay_that_is_delayed_on_purpose_loses_nothing():
     assert [] == judged(sender(behind_bytes=9_000_000, lag_s=7200.0, flush_lag_s=0.01)).violations
 
 
-def test_what_came_meanwhile_is_there():
+def test_wal_received_meanwhile_is_counted():
     (loss,) = judged(sender(unflushed_bytes=9, flush_lag_s=4000.0, caught_up_s=0.1)).measurements
 
     assert 0.1 == loss.value
 
 
 @pytest.mark.parametrize("state", ["catchup", "startup", "stopping", "backup"])
-def test_one_that_does_not_stream_is_no_copy(state):
+def test_one_that_does_not_stream_is_not_a_copy(state):
     (finding,) = judged(sender(state=state)).violations
 
     assert (Severity.P0, "no replica streams") == (finding.severity, finding.observed)
@@ -96,7 +96,7 @@ def test_a_program_that_receives_wal_counts_where_it_is_named():
     assert "no replica streams" == finding.observed
 
 
-def test_a_subscriber_is_no_copy():
+def test_a_subscriber_is_not_a_copy():
     (finding,) = judged(sender("reports", logical=True, slot="reports")).violations
 
     assert "no replica streams" == finding.observed
@@ -114,7 +114,7 @@ def test_one_that_is_silent_is_found_where_it_is_named():
     assert ("no reply for 1m30s", "a reply in the last 1m") == (finding.observed, finding.expected)
 
 
-def test_a_limit_on_replicas_beside_an_archive_alone_is_refused():
+def test_a_limit_on_replicas_next_to_an_archive_alone_is_refused():
     with pytest.raises(ValueError, match="judges no replica"):
         expect(BackupWal, TARGET, age="1h", severity="P1", by="archive", minimum=2)
 
@@ -124,7 +124,7 @@ def archived(**fields: Any) -> Findings:
     return judge(check, expectation, {expectation.archiver: archiving(**fields)})
 
 
-def test_a_file_that_failed_and_waits_no_more_is_missing_in_the_archive():
+def test_file_that_failed_and_waits_no_more_is_missing_in_the_archive():
     """Somebody removed what could not be archived: nothing waits, and the archive has a hole."""
     (finding,) = archived(last_failed_at=ago(minutes=30), last_failed_wal="000000010000000000000006").violations
 

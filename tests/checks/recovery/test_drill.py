@@ -77,14 +77,14 @@ def test_a_recovery_that_takes_too_long_tells_where_the_time_went():
     assert "recovered in 14s (find 2s, fetch 3s, start 4s, restore 5s, assert 2s, clean 6s)" == finding.observed
 
 
-def test_cleaning_and_finding_are_no_part_of_the_time_to_recovery():
+def test_cleaning_and_finding_are_not_part_of_the_time_to_recovery():
     slow = tuple(Phase(name=name, seconds=99.0 if name in {FIND, CLEAN} else 1.0) for name in SECONDS)
 
     assert [] == judged(done(phases=slow)).violations
 
 
 @pytest.mark.parametrize("field", ["data_time", "newest"])
-def test_data_and_rows_that_are_too_old_are_told_by_their_age_when_the_drill_began(field):
+def test_age_of_data_and_rows_counts_from_the_start_of_the_drill(field):
     asked = {"newest": "SELECT max(at) FROM orders", "age": {"P1": "1h"}}
     (finding,) = judged(done(**{field: NOON - timedelta(hours=3)}), expected(**asked)).violations
 
@@ -94,7 +94,7 @@ def test_data_and_rows_that_are_too_old_are_told_by_their_age_when_the_drill_beg
 
 
 @pytest.mark.parametrize("field", ["data_time", "newest"])
-def test_a_time_in_the_future_is_no_young_one(field):
+def test_a_time_in_the_future_is_not_a_young_one(field):
     asked = {"newest": "SELECT max(at) FROM orders", "age": {"P1": "1h"}}
     (finding,) = judged(done(**{field: NOON + timedelta(hours=3)}), expected(**asked)).violations
 
@@ -102,7 +102,7 @@ def test_a_time_in_the_future_is_no_young_one(field):
     assert [] == judged(done(**{field: NOON + timedelta(minutes=10)}), expected(**asked)).violations
 
 
-def test_data_of_the_future_is_told_where_no_age_is_asked():
+def test_data_of_the_future_is_reported_where_no_age_is_asked():
     assert judged(done(data_time=NOON + timedelta(days=1))).violations
 
 
@@ -118,7 +118,7 @@ def test_an_assertion_whose_time_is_in_the_future_does_not_hold():
 def test_an_assertion_without_an_answer_does_not_hold():
     (finding,) = judged(done(), expected(assertions=[ORDERS])).violations
 
-    assert "it was not asked" == finding.observed
+    assert "it was not queried" == finding.observed
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_an_assertion_without_an_answer_does_not_hold():
         (OWN_STORE, {"url": "s3://backups/db/orders.dump"}),
     ],
 )
-def test_a_backup_that_breaks_is_told_with_its_phase_and_its_place(target, facts):
+def test_backup_that_breaks_is_reported_with_its_phase_and_its_place(target, facts):
     drill = done(failure=Failure(phase=RESTORE, trouble=BROKEN, text="it is cut off"), missing=("role app",))
     (finding,) = judged(drill, expected(target)).violations
 
@@ -138,7 +138,7 @@ def test_a_backup_that_breaks_is_told_with_its_phase_and_its_place(target, facts
     assert any("phases: find 1s" in line for line in finding.evidence)
 
 
-def test_a_newer_backup_is_told_with_the_version_to_install():
+def test_a_newer_backup_is_reported_with_the_version_to_install():
     drill = done(failure=Failure(phase=RESTORE, trouble=NEWER, text="dumped from 18"), dumped_from="18.4")
 
     assert {"newer": "18.4"} == judged(drill).violations[0].facts
@@ -166,7 +166,7 @@ def test_no_backup_is_a_violation_that_says_what_is_there_instead():
         ),
     ],
 )
-def test_an_assertion_that_does_not_hold_is_told_with_its_question(assertion, answer, observed, limit):
+def test_assertion_that_does_not_hold_is_reported_with_its_question(assertion, answer, observed, limit):
     asked = expected(assertions=[{name: value for name, value in assertion.items() if value is not None}])
     (finding,) = judged(done(assertions=(answer,)), asked).violations
 
@@ -186,7 +186,7 @@ def test_damage_that_amcheck_finds_is_a_violation():
     assert 'pg_amcheck: damaged: btree index "a"' == finding.observed
 
 
-def test_what_could_not_be_verified_is_unknown_and_says_why():
+def test_unverified_backup_is_unknown_with_a_reason():
     with pytest.raises(CouldNotObserve, match="not verified: no contrib"):
         judged(done(amcheck_missing="no contrib"), expected(amcheck=True))
 

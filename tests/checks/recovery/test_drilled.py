@@ -41,14 +41,14 @@ def test_a_drill_that_passed_lately_is_enough():
 
 
 @pytest.mark.parametrize(("days", "severity"), [(31, Severity.P2), (91, Severity.P1)])
-def test_one_that_passed_too_long_ago_is_told_by_its_age(days, severity):
+def test_one_that_passed_too_long_ago_is_reported_by_its_age(days, severity):
     (finding,) = judged(drill(days)).violations
 
     assert (severity, NOON - days * DAY) == (finding.severity, finding.since)
     assert advice(OVERDUE) == finding.remediation
 
 
-def test_one_that_failed_after_one_that_passed_is_told():
+def test_one_that_failed_after_one_that_passed_is_reported():
     (finding,) = judged(drill(20), drill(3, "restore: it is cut off")).violations
 
     assert "the last drill failed, 3d ago" == finding.observed
@@ -60,10 +60,10 @@ def test_one_that_passed_after_one_that_failed_is_well():
     assert [] == judged(drill(20, "restore: it is cut off"), drill(3)).violations
 
 
-def test_where_none_has_passed_that_is_told():
+def test_where_none_has_passed_that_is_reported():
     (finding,) = judged(drill(3, "restore: it is cut off")).violations
 
-    assert "the last drill failed, 3d ago, and none has passed" == finding.observed
+    assert "the last drill failed, 3d ago, and no drill has passed" == finding.observed
 
 
 def test_no_drill_is_a_violation_that_says_how_to_do_one():
@@ -75,7 +75,7 @@ def test_no_drill_is_a_violation_that_says_how_to_do_one():
     assert advice(OVERDUE) == finding.remediation
 
 
-def test_a_record_is_as_good_as_the_state_file_and_knows_when_one_passed_before():
+def test_record_is_as_good_as_the_state_file_and_knows_when_one_passed_before():
     assert [] == judged(recorded=drill(3)).violations
 
     found = judged(recorded=drill(3, "late", passed_at=NOON - 40 * DAY)).violations
@@ -101,10 +101,10 @@ def test_one_that_passed_in_the_future_was_none():
     assert ["since one passed 40d"] == [one.observed for one in found]
 
     (finding,) = judged(recorded=drill(3, "late", passed_at=wrong.began_at)).violations
-    assert "the last drill failed, 3d ago, and none has passed" == finding.observed
+    assert "the last drill failed, 3d ago, and no drill has passed" == finding.observed
 
 
-def test_a_clock_that_is_a_little_ahead_is_no_future():
+def test_a_clock_that_is_a_little_ahead_is_not_a_future():
     assert [] == judged(drill(0), drill(-0.002)).violations
 
 
@@ -115,7 +115,7 @@ def test_without_state_file_and_record_nothing_can_be_known():
     assert "--state FILE" in unknown.value.problem.advice
 
 
-def test_a_record_that_is_not_there_beside_no_state_file_is_unknown_too():
+def test_record_that_is_not_there_next_to_no_state_file_is_unknown_too():
     expectation = expected(record="drill.json")
     with pytest.raises(CouldNotObserve, match=r"drill\.json is not there"):
         judge(check, expectation, {expectation.last: None})

@@ -28,7 +28,7 @@ SAVED = ServerInfo(
 
 def judged(server, **fields):
     given = {"severity": "P1"} | ({} if fields.get("by") == "append-only" else {"age": "1h"}) | fields
-    return judging.judged(test_persistence.test_what_is_written_survives_a_restart, RedisPersistence, server, **given)
+    return judging.judged(test_persistence.test_written_data_survives_a_restart, RedisPersistence, server, **given)
 
 
 def with_(**fields) -> ServerInfo:

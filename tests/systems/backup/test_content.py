@@ -33,12 +33,12 @@ def content(target=BUCKET, **fields):
         ({"cronjob": "backup"}, "pattern"),
     ],
 )
-def test_what_cannot_be_judged_is_an_error_of_the_policy(fields, error):
+def test_unjudgeable_fields_are_a_policy_error(fields, error):
     with pytest.raises(ValidationError, match=error):
         content(**fields)
 
 
-def test_how_much_is_read_must_be_said():
+def test_depth_is_required():
     with pytest.raises(ValidationError, match="depth"):
         expect(BackupContent, BUCKET, names=NAMES, severity="P1")
 
@@ -67,7 +67,7 @@ def test_its_ends_are_given_no_more_time_than_any_question():
         ({"key": "{key}.json", "sha256": "files[0].sha256"}, ReadManifest, "db/a.dump.json"),
     ],
 )
-def test_the_record_of_its_sum_is_asked_beside_it(checksum, kind, key):
+def test_the_record_of_its_sum_is_asked_next_to_it(checksum, kind, key):
     query = content(checksum=checksum).record("db/a.dump")
 
     assert isinstance(query, kind)
@@ -90,7 +90,7 @@ def test_sums_are_made_only_where_they_are_compared():
         ("db/%Y%m%d/", {"s3:ListBucket under db/", "s3:GetObject on db/*"}),
     ],
 )
-def test_what_it_must_be_allowed_is_known_before_anything_is_asked(names, permissions):
+def test_permissions_are_known_before_any_query(names, permissions):
     found = {permission.text() for query in content(names=names).described() for permission in query.permissions()}
 
     assert permissions == found
@@ -118,7 +118,7 @@ def test_the_commands_that_may_be_completed_name_what_findings_carry(target, nam
         ("db/%Y/%m/%d/weekly.dump", [], 2 * 86400.0),
     ],
 )
-def test_a_series_that_is_rarer_than_others_of_the_same_days_is_not_overlooked(names, series, within):
+def test_series_that_is_rarer_than_others_of_the_same_days_is_not_overlooked(names, series, within):
     """In the days that are looked at there are enough of the others, and so nobody would look further back."""
     listings = content(names=names, series=series).listings()
 

@@ -72,7 +72,7 @@ def test_an_age_is_required():
         expect(BackupJobs, CLUSTER, tool="cronjob")
 
 
-def test_a_number_that_nothing_can_be_below_is_no_limit():
+def test_a_number_that_nothing_can_be_below_is_not_a_limit():
     assert "more than 0" in refused("velero", copies={"P2": 0})
 
 
@@ -102,7 +102,7 @@ def test_programs_have_more_time_than_an_api():
     assert 90 == jobs("barman", HOST, timeout="90s").timeout
 
 
-def test_what_is_not_graded_is_as_bad_as_said_or_as_the_worst_step():
+def test_ungraded_condition_has_its_own_or_the_worst_severity():
     graded, said = jobs("velero"), jobs("velero", severity="P1")
 
     assert (Severity.P2, Severity.P0) == (graded.mild_severity, graded.ungraded_severity)

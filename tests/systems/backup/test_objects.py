@@ -48,7 +48,7 @@ def objects(target=BUCKET, **fields) -> BackupObjects:
         ({"age": None}, "at least one limit"),
     ],
 )
-def test_what_could_not_be_judged_is_refused_with_what_to_write(fields, text):
+def test_unjudgeable_fields_are_rejected_with_advice(fields, text):
     with pytest.raises(ValidationError, match=r"(?s).*") as raised:
         objects(**fields)
 
@@ -100,7 +100,7 @@ def test_as_many_are_asked_for_as_the_size_is_compared_with():
     assert 6 == listing.least
 
 
-def test_what_it_will_ask_is_told_with_the_permissions_that_takes():
+def test_queries_and_permissions_are_known_before_the_run():
     expectation = objects(
         names="db/%Y%m%d.dump",
         manifest={"key": "{key}.json", "time": "start"},
@@ -130,7 +130,7 @@ def test_without_a_manifest_nothing_further_is_asked():
         ({}, "at least one limit"),
         ({"versioning": False}, "at least one limit"),
         ({"versioning": True, "object_lock_mode": "compliance"}, "beside object_lock_mode"),
-        ({"versioning": True, "encrypted_with": "aws:kms"}, "`encryption: true` beside encrypted_with"),
+        ({"versioning": True, "encrypted_with": "aws:kms"}, "`encryption: true` with encrypted_with"),
         ({"versioning": True, "severity": None}, "`severity`"),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_bucket_must_be_held_to_something(fields, text):
     assert text in str(raised.value)
 
 
-def test_a_folder_is_no_bucket():
+def test_a_folder_is_not_a_bucket():
     with pytest.raises(ValidationError, match="a target of kind s3"):
         expect(BackupBucket, FOLDER, severity="P2", versioning=True)
 

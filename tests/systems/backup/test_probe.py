@@ -114,7 +114,7 @@ def test_before_there_were_several_repositories_the_stanza_tells(says):
     assert [(1, 2, 1)] == [(one.number, one.code, len(one.backups)) for one in stanza.repositories]
 
 
-def test_a_backup_that_runs_and_one_that_is_damaged_are_told(says):
+def test_a_backup_that_runs_and_one_that_is_damaged_are_reported(says):
     held = {**WELL, "lock": {"backup": {"held": True, "size": 9, "size-cplt": 3}, "restore": {"held": False}}}
     (stanza,) = pgbackrest(says([{**STANZA, "status": held, "backup": [{**BACKUP, "error": True}]}])).stanzas
 
@@ -140,10 +140,10 @@ def test_options_of_the_policys_command_come_first(program, tmp_path):
     assert not Path("injected").exists()
 
 
-def test_a_time_beyond_all_time_is_no_answer(says):
+def test_a_time_beyond_all_time_is_not_a_answer(says):
     beyond = {**BACKUP, "timestamp": {"start": 99_999_999_999_999_999, "stop": 1}}
 
-    assert "is no time" in problem(lambda: pgbackrest(says([{**STANZA, "backup": [beyond]}]))).text
+    assert "is not a time" in problem(lambda: pgbackrest(says([{**STANZA, "backup": [beyond]}]))).text
 
 
 # -- Barman ----------------------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def _listing(program: Program, tmp_path: Path) -> Callable[..., tuple[str, ...]]
     return make
 
 
-def test_only_the_newest_is_asked_when_it_began_whatever_the_order(listing, tmp_path):
+def test_only_the_newest_is_asked_when_it_began_any_the_order(listing, tmp_path):
     backups = [done("b", BEGAN + 200), done("c", BEGAN + 300), done("a", BEGAN), {"backup_id": "d", "status": "FAILED"}]
     (server,) = barman(listing({"main": backups}, shown("c", BEGAN + 250))).servers
 
@@ -187,7 +187,7 @@ def test_only_the_newest_is_asked_when_it_began_whatever_the_order(listing, tmp_
     assert ["list-backup all", "show-backup main c"] == (tmp_path / "asked").read_text().splitlines()
 
 
-def test_the_newest_full_one_is_asked_beside_an_incremental(listing):
+def test_the_newest_full_one_is_asked_next_to_an_incremental(listing):
     backups = [done("a", BEGAN, backup_type="full"), done("b", BEGAN + 9, backup_type="incremental")]
     (server,) = barman(listing({"main": backups}, shown("a", BEGAN - 5), shown("b", BEGAN + 5))).servers
 
@@ -200,13 +200,13 @@ def test_servers_that_are_not_named_are_not_asked_about(listing):
     assert ["main"] == [one.name for one in barman(listing(listed, shown("a", BEGAN)), servers=("main",)).servers]
 
 
-def test_a_version_that_does_not_say_when_it_began_is_taken_at_its_word(listing):
+def test_version_that_does_not_say_when_it_began_is_taken_at_its_word(listing):
     (server,) = barman(listing({"main": [done("a", BEGAN)]}, shown("a", None))).servers
 
     assert [None] == [one.began_at for one in server.backups]
 
 
-def test_an_error_that_barman_tells_in_json_is_no_server(says):
+def test_an_error_that_barman_tells_in_json_is_not_a_server(says):
     told = problem(lambda: barman(says({"_ERROR": ["Configuration error"], "main": []})))
 
     assert ProblemKind.UNREADABLE == told.kind
@@ -245,7 +245,7 @@ NO_ANSWER = {
 
 @pytest.mark.parametrize("name", NO_ANSWER)
 @pytest.mark.parametrize("ask", [pgbackrest, barman])
-def test_what_is_no_answer_is_a_problem_with_its_reason(program, name, ask):
+def test_invalid_output_is_a_problem_with_its_reason(program, name, ask):
     script, kind, text = NO_ANSWER[name]
     told = problem(lambda: ask(program(script)))
 

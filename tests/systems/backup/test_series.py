@@ -27,7 +27,7 @@ def stored(key: str, modified: datetime = NOON, **fields) -> StoredBackup:
 
 
 @given(st.permutations(range(12)))
-def test_the_newest_is_that_of_the_latest_time_in_whatever_order_they_come(order):
+def test_the_newest_is_that_of_the_latest_time_in_any_order_they_come(order):
     moments = [NOON - timedelta(hours=hours) for hours in order]
     backups = [stored(f"{at:db/%d-%m-%Y-%H%M%S}.dump", NOON + timedelta(minutes=n)) for n, at in enumerate(moments)]
 
@@ -80,7 +80,7 @@ def test_of_two_with_one_time_the_newest_is_that_which_was_written_last():
     assert "20260301-000000-a" == series.newest.key
 
 
-def test_a_delete_marker_is_no_backup():
+def test_a_delete_marker_is_not_a_backup():
     marker = stored("20260301", deleted=True)
 
     (series,) = series_of(marker, names="%Y%m%d")

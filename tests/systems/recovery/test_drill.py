@@ -71,7 +71,7 @@ def test_it_writes_and_looking_back_does_not():
         ({"severity": None}, "severity"),
     ],
 )
-def test_what_could_not_be_meant_is_refused(fields, words):
+def test_contradictory_fields_are_rejected(fields, words):
     with pytest.raises(ValidationError, match=words):
         drill(**fields)
 
@@ -100,7 +100,7 @@ def test_the_newest_by_the_time_of_its_data_is_restored():
     assert [] == drill().follow_up_queries(lambda _: Listing(backups=()))
 
 
-def test_what_is_asked_is_told_before_the_newest_is_known():
+def test_queries_are_shown_before_the_newest_backup_is_known():
     listing, performed = drill(target="bucket", scratch="scratch").described()
 
     assert isinstance(listing, ListBackups)
@@ -122,7 +122,7 @@ def test_the_mildest_limits_are_those_that_a_drill_must_keep():
     assert AssertionLimits(newest_within_s=3600) == limits.assertions["paid"]
 
 
-def test_limits_are_no_part_of_the_question_so_that_a_snapshot_can_be_judged_by_others():
+def test_query_has_no_limits_so_a_snapshot_fits_other_limits():
     def asked(**limits):
         backup = Backup(StoredBackup(key="k", size=1, modified=NOON), NOON)
         return drill(within="2h", **limits).drill_of(backup)
@@ -133,7 +133,7 @@ def test_limits_are_no_part_of_the_question_so_that_a_snapshot_can_be_judged_by_
     assert one == other
 
 
-def test_drills_are_kept_under_the_expectation_whatever_backup_it_was():
+def test_drills_are_kept_under_the_expectation_any_backup_it_was():
     kept = drill().drill_of(Backup(StoredBackup(key="k", size=1, modified=NOON), NOON)).remembered_as
 
     assert (

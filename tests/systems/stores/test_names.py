@@ -14,7 +14,7 @@ DAILY = NameTemplate("database/backup-%Y%m%d-%H%M%S.sql.gz")
 BY_DAY = NameTemplate("db/%Y/%m/%d/backup-%Y%m%d-%H%M%S.dump")
 
 
-def test_a_name_says_when_the_backup_was_begun_and_leaves_its_zone_to_the_policy():
+def test_time_zone_of_a_name_comes_from_the_policy():
     named = DAILY.read("database/backup-20261129-020000.sql.gz")
 
     assert NIGHT == named.in_zone(UTC)
@@ -57,7 +57,7 @@ def test_a_zone_in_the_name_goes_before_the_policys():
         "",
     ],
 )
-def test_a_name_that_does_not_fit_or_a_day_that_there_is_not_is_no_backup(name):
+def test_name_that_does_not_fit_or_a_day_that_there_is_not_is_not_a_backup(name):
     assert DAILY.read(name) is None
 
 
@@ -123,7 +123,7 @@ def test_no_backup_since_a_moment_sorts_before_its_start(moment, later):
         ("a%", "%"),
     ],
 )
-def test_what_is_no_template_is_refused_with_the_reason(template, told):
+def test_invalid_template_is_rejected_with_the_reason(template, told):
     with pytest.raises(ValueError, match=told):
         NameTemplate(template)
 
@@ -134,6 +134,6 @@ def test_a_template_knows_whether_its_names_say_the_day(template, says):
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_read_or_is_no_backup(name):
+def test_any_text_is_read_or_is_not_a_backup(name):
     for template in (DAILY, BY_DAY, NameTemplate("{series}/**%s")):
         assert template.read(name) is None or template.prefix == name[: len(template.prefix)]

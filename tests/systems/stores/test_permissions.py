@@ -152,13 +152,13 @@ def test_it_has_each_prefix_once_and_none_that_another_covers():
     } == statement
 
 
-def test_what_lists_all_is_not_narrowed_down():
+def test_permission_to_list_all_is_not_narrowed_down():
     (statement,) = document(S3Action("s3:ListBucket"), S3Action("s3:ListBucket", prefix="db/"))
 
     assert "Condition" not in statement
 
 
-def test_objects_are_read_under_their_prefixes_alone_and_keys_are_told_of():
+def test_objects_are_read_under_their_prefixes_alone_and_keys_are_reported_of():
     reading = S3Action("s3:GetObject", prefix="db/", on_objects=True)
     other = S3Action("s3:GetObjectVersion", prefix="db/", on_objects=True)
 

@@ -50,7 +50,7 @@ def _read(path: Path) -> Drill | None:
     """The drill in the document; None without a document. Raises ProbeError."""
     try:
         if path.exists() and not path.is_file():
-            raise ProbeError(ProblemKind.UNREADABLE, f"{path} is no file", "name another file in `record`")
+            raise ProbeError(ProblemKind.UNREADABLE, f"{path} is not a file", "name another file in `record`")
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
     except FileNotFoundError:
@@ -64,7 +64,7 @@ def _read(path: Path) -> Drill | None:
     except msgspec.MsgspecError:
         pass
     text, advice = (
-        f"{path} is no record of a drill ({DRILL_SCHEMA})",
+        f"{path} is not a drill record ({DRILL_SCHEMA})",
         "move it away, and do the drill: it writes a new one",
     )
     raise ProbeError(ProblemKind.UNREADABLE, text, advice)

@@ -167,7 +167,7 @@ def _refused(error: OSError, what: str, *, target_down: bool = False) -> ProbeEr
             return _absent(what)
         return ProbeError(ProblemKind.UNREACHABLE, f"there is no folder {what}", "is it mounted?", target_down=True)
     if isinstance(error, NotADirectoryError):
-        text = f"{what} is no folder"
+        text = f"{what} is not a folder"
         return ProbeError(ProblemKind.UNSUPPORTED, text, "name the folder that holds it", target_down=target_down)
     if isinstance(error, PermissionError):
         text = f"{what} may not be read by the user that opscheck runs as"
@@ -175,5 +175,5 @@ def _refused(error: OSError, what: str, *, target_down: bool = False) -> ProbeEr
         return ProbeError(ProblemKind.DENIED, text, advice, target_down=target_down)
     if error.errno in {errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT}:
         text = f"{what} does not answer: {error.strerror}"
-        return ProbeError(ProblemKind.UNREACHABLE, text, "mount it anew", target_down=True)
+        return ProbeError(ProblemKind.UNREACHABLE, text, "mount it again", target_down=True)
     return ProbeError(ProblemKind.UNREADABLE, f"{what} cannot be read: {error.strerror}", target_down=target_down)

@@ -69,7 +69,7 @@ def _look_at_beginning(first: bytes, found: Inspection) -> None:
     kind = kind_of(first)
     found.format = kind.format
     if kind.encrypted_by:
-        raise Unjudged(f"it is encrypted with {kind.encrypted_by}, so that nothing can be said of what is in it")
+        raise Unjudged(f"it is encrypted with {kind.encrypted_by}, so its content cannot be checked")
     if kind.format == "archive" and found.clock.query.expects == "dump":
         raise _which_tar(first)
     found.recognise(kind, first)

@@ -51,12 +51,12 @@ def read_manifest(store: Store, query: ReadManifest, timeout_s: float) -> Manife
     try:
         value = jmespath.search(query.path, msgspec.json.decode(content))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ProbeError(ProblemKind.UNREADABLE, f"{query.key} is no JSON document") from error
+        raise ProbeError(ProblemKind.UNREADABLE, f"{query.key} is not a JSON document") from error
     except (jmespath.exceptions.JMESPathError, TypeError) as error:
         # Without its text, which may quote the document.
-        raise ProbeError(ProblemKind.UNREADABLE, f"{query.path} cannot be asked of {query.key}") from error
+        raise ProbeError(ProblemKind.UNREADABLE, f"{query.path} does not apply to {query.key}") from error
     if isinstance(value, dict | list):
-        raise ProbeError(ProblemKind.UNREADABLE, f"{query.path} in {query.key} is no single value")
+        raise ProbeError(ProblemKind.UNREADABLE, f"{query.path} in {query.key} is not a single value")
     return ManifestValue(value=value[:_LONGEST_VALUE] if isinstance(value, str) else value)
 
 

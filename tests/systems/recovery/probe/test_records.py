@@ -48,7 +48,7 @@ def test_no_record_is_an_answer(tmp_path):
         b" " * 5_000_000,
     ],
 )
-def test_what_is_no_record_is_told_with_what_to_do(tmp_path, content):
+def test_invalid_record_is_reported_with_advice(tmp_path, content):
     path = tmp_path / "drill.json"
     path.write_bytes(content)
 

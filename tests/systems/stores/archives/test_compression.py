@@ -49,7 +49,7 @@ def all_of(packed: bytes, packing, size: int = 65536) -> bytes:
 
 @each
 @pytest.mark.parametrize("size", [1009, 65536, 10**9])
-def test_what_is_packed_comes_out_whatever_pieces_it_comes_in(packing, size):
+def test_compressed_data_is_unpacked_from_pieces_of_any_size(packing, size):
     assert DATA == all_of(PACKED[packing.name](DATA), packing, size)
 
 
@@ -75,7 +75,7 @@ def test_members_follow_each_other_and_zeros_follow_them(packing):
 @each
 @pytest.mark.parametrize("what", CUT)
 @pytest.mark.parametrize("size", [777, 10**9])
-def test_what_is_cut_off_is_told_as_that(packing, what, size):
+def test_truncated_data_is_reported_as_truncated(packing, what, size):
     with pytest.raises(Broken, match=f"{packing.name} data ends before its end") as raised:
         all_of(CUT[what](PACKED[packing.name](DATA)), packing, size)
 
@@ -83,7 +83,7 @@ def test_what_is_cut_off_is_told_as_that(packing, what, size):
 
 
 @each
-def test_what_follows_and_is_no_member_is_damage(packing):
+def test_trailing_garbage_is_damage(packing):
     with pytest.raises(Broken, match=f"{packing.name} data is damaged") as raised:
         all_of(PACKED[packing.name](DATA) + b"and here is a log line", packing)
 
@@ -100,7 +100,7 @@ def test_a_byte_that_changed_is_damage(packing):
 
 
 @pytest.mark.parametrize("packing", [ZSTD, LZ4], ids=lambda packing: packing.name)
-def test_a_byte_that_changed_is_damage_where_the_packer_adds_a_checksum(packing):
+def test_byte_that_changed_is_damage_where_the_packer_adds_a_checksum(packing):
     """As the programs do, and these libraries do only when asked."""
     with_checksum = {
         "zstd": lambda: zstd.compress(DATA, options={zstd.CompressionParameter.checksum_flag: 1}),
@@ -122,7 +122,7 @@ def test_frames_that_pzstd_writes_are_zstd():
     assert DATA * 2 == all_of(packed, ZSTD, 5000)
 
 
-def test_a_window_that_takes_too_much_memory_is_no_damage():
+def test_a_window_that_takes_too_much_memory_is_not_a_damage():
     """`zstd --long=30`, which the zstd program itself does not unpack either unless it is told to."""
     options = {
         zstd.CompressionParameter.window_log: 30,

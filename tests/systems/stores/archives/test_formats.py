@@ -22,7 +22,7 @@ def test_each_packing_is_known(packing):
     assert packing == found.name
 
 
-def test_a_tar_of_other_files_is_no_dump():
+def test_a_tar_of_other_files_is_not_a_dump():
     assert "archive" == kind_of(made(("etc/hosts", b"127.0.0.1 localhost"))).format
 
 
@@ -47,7 +47,7 @@ def test_an_error_message_in_the_place_of_a_dump_is_one(said):
 
 
 @pytest.mark.parametrize("options", [(), ("--armor",)], ids=["binary", "armour"])
-def test_what_gpg_encrypted_is_known(options, tmp_path):
+def test_gpg_encryption_is_detected(options, tmp_path):
     if not has("gpg", "gpgconf"):
         pytest.skip("there is no gpg on this machine")
     tmp_path.chmod(0o700)
@@ -61,7 +61,7 @@ def test_what_gpg_encrypted_is_known(options, tmp_path):
     assert "gpg" == kind_of(made_so.stdout).encrypted_by
 
 
-def test_what_openssl_encrypted_is_known():
+def test_openssl_encryption_is_detected():
     if not has("openssl"):
         pytest.skip("there is no openssl on this machine")
     command = ["openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-k", "x"]
@@ -82,5 +82,5 @@ def test_what_openssl_encrypted_is_known():
         (b"\x8c is no packet of a session key", ""),
     ],
 )
-def test_what_others_encrypted_is_known_by_its_first_bytes(first, program):
+def test_other_encryption_is_detected_by_its_first_bytes(first, program):
     assert program == kind_of(first).encrypted_by

@@ -49,7 +49,7 @@ def test_a_text_that_is_not_there_is_empty():
     assert "" == header_of(header((1, 16), b"\x00", database=None)).database
 
 
-def test_a_header_that_is_cut_off_anywhere_is_told():
+def test_a_header_that_is_cut_off_anywhere_is_reported():
     whole = header((1, 16), b"\x01")
 
     for length in range(len(whole)):

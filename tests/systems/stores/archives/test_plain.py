@@ -54,7 +54,7 @@ def test_a_footer_far_from_the_end_is_none():
 
 
 @pytest.mark.parametrize("size", [1, 37, 4096, 10**7])
-def test_a_dump_that_stops_before_the_next_one_begins_is_told(size):
+def test_a_dump_that_stops_before_the_next_one_begins_is_reported(size):
     """`for each in …; do pg_dump $each; done | gzip`, of which the first failed midway."""
     with pytest.raises(Broken, match="1 of the 3 dumps in it never ends") as raised:
         scan(HEAD + ROWS[:500] + FOOT + HEAD + ROWS[:500] + HEAD + ROWS[:500] + FOOT, size=size)
@@ -75,14 +75,14 @@ def test_a_dump_of_a_cluster_needs_the_footer_of_a_cluster():
         scan(inside, "cluster")
 
 
-def test_what_it_is_stands_at_its_beginning():
+def test_type_is_read_from_the_beginning():
     assert "plain" == plain_format(HEAD)
     assert "cluster" == plain_format(CLUSTER_HEAD + HEAD)
     assert "" == plain_format(b"INSERT INTO notes VALUES ('-- PostgreSQL database dump');")
     assert "" == plain_format(b"-- MySQL dump 10.13")
 
 
-def test_versions_are_told_without_their_packager():
+def test_versions_are_reported_without_their_packager():
     assert ("15.18", "17rc1") == versions(HEAD)
     assert ("", "") == versions(CLUSTER_HEAD)
 

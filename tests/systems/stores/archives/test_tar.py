@@ -41,7 +41,7 @@ def test_a_whole_tar_is_whole(format_, size):
     assert len(FILES) <= walk(data, size)
 
 
-def test_a_tar_that_is_cut_off_anywhere_is_told():
+def test_a_tar_that_is_cut_off_anywhere_is_reported():
     data = made(("one", b"x" * 1000), ("two", b"y" * 1500)).rstrip(b"\0") + bytes(BLOCK)
     whole_files = -(-len(data) // BLOCK) * BLOCK - BLOCK
 
@@ -86,7 +86,7 @@ def test_sizes_beyond_eight_gigabytes_are_read():
 
 
 @given(st.binary(min_size=BLOCK, max_size=3 * BLOCK))
-def test_nonsense_is_no_tar(nonsense):
+def test_nonsense_is_not_a_tar(nonsense):
     assert not is_tar(nonsense)
 
 

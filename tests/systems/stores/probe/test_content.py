@@ -50,14 +50,14 @@ def test_a_packed_dump_is_unpacked_and_judged_as_what_it_is(here, dumps, packing
 
 
 @pytest.mark.parametrize("program", ["gzip", "zstd", "xz", "bzip2", "lz4"])
-def test_what_the_programs_themselves_pack_is_whole_and_cut_off_it_is_not(here, dumps, program):
+def test_output_of_each_compressor_is_complete_until_truncated(here, dumps, program):
     if not has(program):
         pytest.skip(f"there is no {program} on this machine")
     hold(here, tool(program, "-c", data=dumps.plain))
 
 
 @pytest.mark.parametrize("program", ["pigz", "pzstd"])
-def test_what_parallel_programs_pack_is_whole_and_cut_off_it_is_not(here, dumps, parallel_packers, program):
+def test_output_of_parallel_compressors_is_complete_until_truncated(here, dumps, parallel_packers, program):
     hold(here, tool(str(parallel_packers / program), "-c", data=dumps.plain))
 
 
@@ -72,7 +72,7 @@ def hold(here, packed: bytes) -> None:
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("packing", ["", *PACKINGS])
 @pytest.mark.parametrize("format_", ["plain", "custom", "uncompressed", "tar", "cluster"])
-def test_a_dump_that_is_cut_off_is_told_however_it_is_packed(here, dumps, format_, packing, cut):
+def test_a_dump_that_is_cut_off_is_reported_however_it_is_packed(here, dumps, format_, packing, cut):
     dump = getattr(dumps, format_)
     packed = PACKINGS[packing](dump) if packing else dump
 
@@ -85,7 +85,7 @@ def test_a_dump_that_is_cut_off_is_told_however_it_is_packed(here, dumps, format
 
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("format_", ["plain", "custom", "tar", "cluster"])
-def test_half_a_dump_that_was_packed_wholly_is_told(here, dumps, format_, packing):
+def test_half_a_dump_that_was_packed_wholly_is_reported(here, dumps, format_, packing):
     """`pg_dump … | gzip` without pipefail, whose pg_dump failed half-way: `gzip -t` finds nothing wrong."""
     dump = dumps.each_format()[format_]
 
@@ -95,7 +95,7 @@ def test_half_a_dump_that_was_packed_wholly_is_told(here, dumps, format_, packin
     assert "cut_off" == flaws(found)[0][0]
 
 
-def test_a_custom_dump_that_lists_well_and_is_cut_off_is_told(here, dumps):
+def test_a_custom_dump_that_lists_well_and_is_cut_off_is_reported(here, dumps):
     """`pg_restore --list` reads no further than the list of contents, and finds nothing wrong."""
     dump = dumps.custom[: int(len(dumps.custom) * 0.6)]
     assert b"orders" in tool(str(dumps.programs.program("pg_restore")), "--list", data=dump)
@@ -149,7 +149,7 @@ def test_a_header_that_changed_is_damage(here, dumps):
         (made(("etc/hosts", b"127.0.0.1")), "a tar of other files"),
     ],
 )
-def test_something_else_is_no_dump(here, body, text):
+def test_something_else_is_not_a_dump(here, body, text):
     assert [("foreign", text)] == flaws(read(here, PACKINGS["gzip"](body)))
 
 
@@ -163,7 +163,7 @@ def test_a_tar_of_files_is_whole_where_one_is_expected(here):
     assert [("foreign", "no tar")] == flaws(read(here, PACKINGS["gzip"](b"something"), expects="tar"))
 
 
-def test_a_tar_of_a_dump_in_directory_format_is_not_judged_as_a_dump_and_not_called_one(here, dumps, tmp_path):
+def test_tar_of_a_directory_dump_is_not_judged_as_a_dump(here, dumps, tmp_path):
     files = dumps.directory(tmp_path / "dump")
     body = made(*((f"nightly/{name}", content) for name, content in files.items()))
 
@@ -186,7 +186,7 @@ def test_anything_that_unpacks_is_whole_where_anything_is_expected(here, dumps):
     assert "cut_off" == flaws(read(here, PACKINGS["zstd"](b"id,name\n")[:-1], expects="any"))[0][0]
 
 
-def test_what_unpacks_to_more_than_it_may_ends_the_reading(here):
+def test_too_large_unpacked_size_ends_the_reading(here):
     bomb = PACKINGS["gzip"](PACKINGS["gzip"](bytes(300 * 2**20)))
 
     found = read(here, bomb, expects="any", unpacked_limit=20_000_000)
@@ -206,7 +206,7 @@ def test_packings_within_packings_come_to_an_end(here):
     assert "it is packed more than 3 times" == found.unjudged
 
 
-def test_what_is_encrypted_is_not_judged_and_says_why(here, dumps):
+def test_encrypted_backup_is_not_judged_with_a_reason(here, dumps):
     if not has("openssl"):
         pytest.skip("there is no openssl on this machine")
     body = tool("openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-k", "x", data=dumps.plain)
@@ -227,7 +227,7 @@ def test_the_sum_is_that_of_all_its_bytes_also_where_it_breaks_early(here, dumps
     assert "" == read(here, damaged).sha256
 
 
-def test_where_it_breaks_is_told_by_what_was_read(here, dumps):
+def test_where_it_breaks_is_reported_by_what_was_read(here, dumps):
     body = PACKINGS["gzip"](dumps.plain)
 
     found = read(here, body[:1000] + os.urandom(5_000_000))
@@ -237,7 +237,7 @@ def test_where_it_breaks_is_told_by_what_was_read(here, dumps):
     assert 3_000_000 > found.flaws[0].at
 
 
-def test_an_object_that_grew_since_it_was_listed_is_still_being_written(here, dumps):
+def test_object_that_grew_since_it_was_listed_is_still_being_written(here, dumps):
     here.put(KEY, dumps.plain)
 
     problem = here.ask(ReadContent("target", KEY, len(dumps.plain) - 5))
@@ -269,7 +269,7 @@ def test_the_header_tells_who_made_it_of_what(here, dumps):
     assert dumps.programs.version == header.dumped_by
 
 
-def test_dumps_by_each_pg_dump_of_this_machine_are_whole_and_cut_off_they_are_not(here, dumps):
+def test_dumps_of_each_pg_dump_are_complete_until_truncated(here, dumps):
     for one in dumpers(dumps.server.major):
         made_by = dumps_of(dumps.server, one)
         for dump in (made_by.plain, made_by.custom, made_by.tar):

@@ -52,7 +52,7 @@ def test_a_whole_dump_in_directory_format_is_whole_from_each_store(store, files)
     assert found.judged_by.startswith("pg_restore ")
 
 
-def test_a_file_of_it_that_is_cut_off_is_told(here, files):
+def test_a_file_of_it_that_is_cut_off_is_reported(here, files):
     largest = max(files, key=lambda name: len(files[name]))
 
     found = folder(here, {**files, largest: files[largest][: len(files[largest]) // 2]})
@@ -61,7 +61,7 @@ def test_a_file_of_it_that_is_cut_off_is_told(here, files):
     assert 1 == len(found.flaws)
 
 
-def test_a_file_of_it_that_is_missing_is_told(here, files):
+def test_a_file_of_it_that_is_missing_is_reported(here, files):
     largest = max(files, key=lambda name: len(files[name]))
 
     found = folder(here, {name: body for name, body in files.items() if name != largest})
@@ -71,7 +71,7 @@ def test_a_file_of_it_that_is_missing_is_told(here, files):
 
 
 @pytest.mark.parametrize("query", [ReadContent, ReadEnds])
-def test_without_its_list_of_contents_it_is_no_dump(here, files, query):
+def test_without_its_list_of_contents_it_is_not_a_dump(here, files, query):
     rest = {name: body for name, body in files.items() if name != "toc.dat"}
 
     text = f"no dump in directory format: toc.dat is not among its {len(rest)} files"
@@ -79,7 +79,7 @@ def test_without_its_list_of_contents_it_is_no_dump(here, files, query):
 
 
 @pytest.mark.parametrize("query", [ReadContent, ReadEnds])
-def test_a_list_of_contents_that_is_none_is_told(here, files, query):
+def test_a_list_of_contents_that_is_none_is_reported(here, files, query):
     found = folder(here, {**files, "toc.dat": b"<html>" * 300}, query)
 
     assert [("damaged", "toc.dat: it does not begin as an archive does")] == flaws(found)
@@ -92,7 +92,7 @@ def test_of_its_ends_the_list_of_contents_is_read(here, files):
     assert DATABASE == found.header.database
 
 
-def test_where_there_is_no_room_nothing_is_fetched(here, files, monkeypatch):
+def test_where_there_is_not_a_room_nothing_is_fetched(here, files, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=70 * 2**20))
 
     problem = asked(here, files, 10 * 2**20)
@@ -147,7 +147,7 @@ def test_files_with_nothing_in_them_are_empty_where_anything_is_expected(here):
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
-def test_files_that_are_packed_from_nothing_are_empty_where_anything_is_expected(here, packing):
+def test_compressed_empty_files_are_empty(here, packing):
     files = {name: PACKINGS[packing](b"") for name in "abc"}
 
     assert [("empty", "nothing is in its 3 files")] == flaws(folder(here, files, expects="any"))

@@ -57,7 +57,7 @@ def test_a_folder_that_is_not_there_is_down_and_may_not_be_mounted(tmp_path):
     assert (ProblemKind.UNREACHABLE, True, "is it mounted?") == (problem.kind, problem.target_down, problem.advice)
 
 
-def test_a_file_is_no_folder(tmp_path):
+def test_a_file_is_not_a_folder(tmp_path):
     (tmp_path / "file").touch()
 
     problem = opening(tmp_path / "file")
@@ -79,7 +79,7 @@ def test_a_folder_that_may_not_be_listed_is_denied_by_name():
     assert ProblemKind.DENIED == opened.kind
 
 
-def test_a_refusal_below_is_told_with_the_folders_name(tmp_path, monkeypatch):
+def test_a_refusal_below_is_reported_with_the_folders_name(tmp_path, monkeypatch):
     (tmp_path / "db").mkdir()
     real = os.scandir
 
@@ -117,7 +117,7 @@ def test_keys_come_in_the_order_of_a_bucket(tmp_path):
     assert wanted == keys(tmp_path)
 
 
-def test_links_out_of_the_folder_are_no_backups_and_links_within_are(tmp_path):
+def test_links_out_of_the_folder_are_not_backups_and_links_within_are(tmp_path):
     outside = tmp_path / "outside"
     place = FolderPlace(tmp_path / "store")
     FolderPlace(outside).put("secret.dump")
@@ -135,7 +135,7 @@ def test_links_out_of_the_folder_are_no_backups_and_links_within_are(tmp_path):
         assert ProblemKind.ABSENT == problem_of(opened.__enter__).kind
 
 
-def test_a_pipe_is_no_backup_and_holds_nobody(tmp_path):
+def test_a_pipe_is_not_a_backup_and_holds_nobody(tmp_path):
     os.mkfifo(tmp_path / "pipe.dump")
 
     assert [] == keys(tmp_path)
@@ -143,13 +143,13 @@ def test_a_pipe_is_no_backup_and_holds_nobody(tmp_path):
     assert ProblemKind.ABSENT == problem_of(store.open("pipe.dump", "", deadline=1e12).__enter__).kind
 
 
-def test_a_name_that_is_no_text_can_be_told(tmp_path):
+def test_a_name_that_is_not_a_text_can_be_told(tmp_path):
     (tmp_path / os.fsdecode(b"db-\xff.dump")).write_bytes(b"x")
 
     assert ["db-\N{REPLACEMENT CHARACTER}.dump"] == keys(tmp_path)
 
 
-def test_what_is_deleted_while_it_is_listed_is_not_there(tmp_path, monkeypatch):
+def test_file_deleted_during_listing_is_left_out(tmp_path, monkeypatch):
     place = FolderPlace(tmp_path)
     place.put("a/1")
     place.put("b/1")
@@ -174,7 +174,7 @@ def test_a_listing_ends_at_its_deadline(tmp_path):
     assert ProblemKind.LATE == problem.kind
 
 
-def test_what_only_buckets_answer_is_unsupported(tmp_path):
+def test_query_for_buckets_is_unsupported_by_folders(tmp_path):
     class Other(Query[int], name="tests.other"):
         pass
 
@@ -195,7 +195,7 @@ def test_a_mount_that_hangs_is_given_up_in_time(tmp_path, monkeypatch):
     assert time.monotonic() - started < 10
 
 
-def test_a_link_to_itself_is_no_backup_and_hides_none(tmp_path):
+def test_a_link_to_itself_is_not_a_backup_and_hides_none(tmp_path):
     (tmp_path / "a.dump").symlink_to("a.dump")
     (tmp_path / "b.dump").write_bytes(b"x")
 

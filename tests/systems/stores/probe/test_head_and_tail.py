@@ -70,7 +70,7 @@ def test_an_xz_that_is_cut_off_lacks_its_end(here, dumps, cut):
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
-def test_what_a_packed_dump_is_stands_at_its_beginning_also_where_blocks_are_large(here, dumps, packing):
+def test_type_of_a_compressed_dump_is_read_from_its_beginning(here, dumps, packing):
     """bzip2 unpacks nothing before 900 KB, and lz4 nothing before 4 MiB."""
     packed = PACKINGS[packing](large(dumps.plain))
 
@@ -89,7 +89,7 @@ def test_blocks_of_lz4_as_its_program_makes_them_are_read_as_far_as_it_takes(her
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
-def test_what_the_ends_cannot_tell_is_not_called_whole(here, dumps, packing):
+def test_unclear_ends_are_not_called_complete(here, dumps, packing):
     """A gzip that is cut off in the middle begins well, and its end looks like any other bytes."""
     packed = PACKINGS[packing](large(dumps.plain))
 
@@ -127,7 +127,7 @@ def test_a_small_custom_dump_is_not_called_whole_for_its_header(here, dumps):
         (b"id,name\n" + b"1,Maria\n" * 50_000, "of no format that pg_dump writes"),
     ],
 )
-def test_something_else_is_no_dump(here, body, text):
+def test_something_else_is_not_a_dump(here, body, text):
     assert [("foreign", text)] == flaws(ends(here, body))
     assert [] == flaws(ends(here, body, expects="any"))
 
@@ -139,22 +139,22 @@ def test_something_else_is_no_dump(here, body, text):
         ("dump/toc.dat", "it is a tar of a dump in directory format, whose files are not taken out of it"),
     ],
 )
-def test_which_files_are_in_a_tar_its_ends_do_not_tell(here, first, text):
+def test_ends_of_a_tar_do_not_list_its_files(here, first, text):
     body = made((first, b"127.0.0.1" * 50_000))
 
     assert text == ends(here, body).unjudged
     assert ([], "") == (flaws(ends(here, body, expects="tar")), ends(here, body, expects="tar").unjudged)
 
 
-def test_what_is_encrypted_is_not_judged(here, dumps):
+def test_encrypted_file_is_not_judged(here, dumps):
     if not has("openssl"):
         pytest.skip("there is no openssl on this machine")
     body = tool("openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-k", "x", data=large(dumps.plain))
 
-    assert "it is encrypted with openssl, so that nothing can be said of what is in it" == ends(here, body).unjudged
+    assert "it is encrypted with openssl, so its content cannot be checked" == ends(here, body).unjudged
 
 
-def test_an_object_that_is_smaller_than_it_was_listed_is_still_being_written(here, dumps):
+def test_object_that_is_smaller_than_it_was_listed_is_still_being_written(here, dumps):
     here.put(KEY, dumps.plain)
 
     for size in (len(dumps.plain) + 10, len(dumps.plain) + 10_000_000):

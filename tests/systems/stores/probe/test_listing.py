@@ -22,7 +22,7 @@ def daily(store, days: range, size: int = 100) -> list[str]:
     return keys
 
 
-def test_what_fits_is_told_with_size_and_time(store):
+def test_matching_objects_have_size_and_time(store):
     at = datetime(2026, 3, 1, 2, 0, 5, tzinfo=UTC)
     store.put("db/backup-20260301-020000.dump", b"x" * 5000, modified=at)
     store.put("db/backup-notes.txt")
@@ -34,7 +34,7 @@ def test_what_fits_is_told_with_size_and_time(store):
     assert (1, ("db/backup-notes.txt",)) == (listing.others, listing.examples)
 
 
-def test_what_is_being_written_and_markers_of_folders_are_no_backups(store):
+def test_unfinished_files_and_folder_markers_are_not_backups(store):
     for key in ("db/a.tmp", "db/a.part", "db/a.partial"):
         store.put(key)
 
@@ -103,7 +103,7 @@ def test_one_of_the_future_is_seen(store):
     assert keys == [one.key for one in store.ask(ListBackups("target", DAILY, within_s=86400)).backups]
 
 
-def test_what_is_there_instead_is_told_where_nothing_is(store):
+def test_other_objects_are_reported_when_no_name_matches(store):
     store.put("logs/today.txt")
     store.put("readme")
 
@@ -137,7 +137,7 @@ def test_odd_names_are_listed_as_they_are(store):
     assert sorted(keys) == [one.key for one in store.ask(ListBackups("target", "db/*.dump")).backups]
 
 
-def test_versions_and_what_was_deleted_are_told_newest_first(moto_bucket):
+def test_versions_and_what_was_deleted_are_reported_newest_first(moto_bucket):
     keep_versions(moto_bucket)
     moto_bucket.put("latest.dump", b"x")
     moto_bucket.put("latest.dump", b"xx")
@@ -149,7 +149,7 @@ def test_versions_and_what_was_deleted_are_told_newest_first(moto_bucket):
     assert 3 == len({one.version for one in listing.backups})
 
 
-def test_versions_on_more_than_a_page_are_told_once_each(paged_bucket):
+def test_versions_on_more_than_a_page_are_reported_once_each(paged_bucket):
     keep_versions(paged_bucket)
     for number in range(23):
         paged_bucket.put(f"{number % 3}", b"x")

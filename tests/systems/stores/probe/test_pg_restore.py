@@ -33,7 +33,7 @@ def _here(tmp_path):
     return FolderPlace(tmp_path / "backups")
 
 
-def test_an_older_pg_restore_than_the_archive_needs_leaves_it_unjudged_and_says_which(here, dumps, only_pg_restore):
+def test_too_old_pg_restore_leaves_the_archive_unjudged(here, dumps, only_pg_restore):
     only_pg_restore("#!/bin/sh\necho 'pg_restore (PostgreSQL) 15.18'\n")
     archive = dumps.custom[:5] + bytes([1, 16]) + dumps.custom[7:]
 
@@ -67,7 +67,7 @@ def test_a_format_that_nobody_knows_yet_is_unjudged(here, dumps):
     assert found.unjudged.startswith("its archive format 1.99 is newer than pg_restore")
 
 
-def test_a_dump_whose_tables_are_compressed_in_a_way_that_pg_restore_was_built_without_is_unjudged(here, dumps):
+def test_unsupported_compression_of_pg_restore_is_unjudged(here, dumps):
     """As the wheel's is, for zstd; its --list warns, and ends well."""
     archive = bytearray(dumps.uncompressed)
     if archive[6] < 15:
@@ -123,7 +123,7 @@ def test_words_that_may_quote_rows_are_not_told(here, dumps, only_pg_restore):
         (f"could not execute query: COPY {SECRET}", "cannot read it, and says why in words"),
     ],
 )
-def test_of_its_words_those_about_the_archive_are_told_and_no_others(said, told):
+def test_of_its_words_those_about_the_archive_are_reported_and_no_others(said, told):
     found = error_of("pg_restore 18.1", f"pg_restore: warning: {SECRET}\npg_restore: error: {said}\n", 1)
 
     assert isinstance(found, Broken)

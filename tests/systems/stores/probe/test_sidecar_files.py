@@ -37,7 +37,7 @@ def test_the_sum_of_that_file_is_found_as_each_program_writes_it(text, found):
     assert found == checksum_in(text, KEY)
 
 
-def test_what_sha256sum_writes_is_read(tmp_path):
+def test_output_of_sha256sum_is_read(tmp_path):
     if not has("sha256sum"):
         pytest.skip("there is no sha256sum on this machine")
     (tmp_path / "backup.dump").write_bytes(b"backup")
@@ -54,7 +54,7 @@ def test_it_is_read_from_each_store(store):
     assert Checksum(sha256=SUM) == store.ask(ReadChecksum("target", f"{KEY}.sha256", KEY))
 
 
-def test_a_file_that_is_not_there_is_told(store):
+def test_a_file_that_is_not_there_is_reported(store):
     store.put(KEY)
 
     assert Checksum(there=False) == store.ask(ReadChecksum("target", f"{KEY}.sha256", KEY))
@@ -76,7 +76,7 @@ def test_a_file_of_any_size_and_any_bytes_says_nothing(store):
         ("backup.good", True),
     ],
 )
-def test_the_value_at_a_path_is_told(store, path, value):
+def test_the_value_at_a_path_is_reported(store, path, value):
     store.put(
         "m.json", b'{"backup": {"start": "2026-03-01T02:00:00Z", "bytes": 12, "good": true}, "files": [{"name": "a"}]}'
     )
@@ -84,20 +84,20 @@ def test_the_value_at_a_path_is_told(store, path, value):
     assert ManifestValue(value=value) == store.ask(ReadManifest("target", "m.json", path))
 
 
-def test_where_there_is_none_that_is_told(store):
+def test_where_there_is_none_that_is_reported(store):
     assert ManifestValue(there=False) == store.ask(ReadManifest("target", "m.json", "start"))
 
 
 @pytest.mark.parametrize(
     ("content", "path", "text"),
     [
-        (b"geheim", "start", "m.json is no JSON document"),
-        (b"\xff\xfe", "start", "m.json is no JSON document"),
-        (b'{"start": {"geheim": 1}}', "start", "start in m.json is no single value"),
-        (b'{"start": "geheim"}', "sum(start)", "sum(start) cannot be asked of m.json"),
+        (b"geheim", "start", "m.json is not a JSON document"),
+        (b"\xff\xfe", "start", "m.json is not a JSON document"),
+        (b'{"start": {"geheim": 1}}', "start", "start in m.json is not a single value"),
+        (b'{"start": "geheim"}', "sum(start)", "sum(start) does not apply to m.json"),
     ],
 )
-def test_what_is_no_answer_is_told_without_its_content(store, content, path, text):
+def test_invalid_manifest_is_reported_without_its_content(store, content, path, text):
     store.put("m.json", content)
 
     problem = store.ask(ReadManifest("target", "m.json", path))
@@ -111,7 +111,7 @@ def test_a_long_text_is_cut(store):
     assert 300 == len(store.ask(ReadManifest("target", "m.json", "start")).value)
 
 
-def test_what_is_too_large_for_a_manifest_is_not_read(store):
+def test_too_large_manifest_is_not_read(store):
     store.put("m.json", b" " * (2**20 + 1))
 
     assert "larger than 1 MiB" in store.ask(ReadManifest("target", "m.json", "start")).text

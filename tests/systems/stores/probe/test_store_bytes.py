@@ -52,11 +52,11 @@ def test_a_part_of_it_is_that_part(opened, start, length, expected):
     assert expected == read(opened, start=start, length=length)
 
 
-def test_its_size_is_told(opened):
+def test_its_size_is_reported(opened):
     assert len(BODY) == opened.size(KEY, "", deadline=deadline())
 
 
-def test_what_is_left_unread_keeps_nobody_from_reading_again(opened):
+def test_partly_read_object_can_be_read_again(opened):
     for _ in range(3):
         with opened.open(KEY, "", deadline=deadline()) as pieces:
             next(pieces)

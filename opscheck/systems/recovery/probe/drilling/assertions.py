@@ -73,7 +73,7 @@ def verify(scratch: Scratch) -> tuple[str, str]:
     """Verify tables and indexes: the result in words, or as the second text the reason why that is impossible."""
     program = scratch.programs.installation.program("pg_amcheck")
     if not program.exists():
-        return "", f"there is no pg_amcheck beside {program.parent}/pg_restore; {_INSTALL}"
+        return "", f"there is no pg_amcheck next to {program.parent}/pg_restore; {_INSTALL}"
     try:
         with connect(scratch.admin_dsn, time.monotonic() + _CONNECTS_WITHIN_S) as connection:
             connection.execute(_AMCHECK)

@@ -90,7 +90,7 @@ def identify(path: Path, key: str) -> Dump:
 def _folder(path: Path, key: str) -> Dump:
     contents = path / _TABLE_OF_CONTENTS
     if not contents.is_file():
-        text = f"{key} is no dump in pg_dump's directory format: it has no {_TABLE_OF_CONTENTS}"
+        text = f"{key} is not a dump in pg_dump's directory format: it has no {_TABLE_OF_CONTENTS}"
         raise unsupported(text, "name a template of files, or make it with pg_dump -Fd")
     with contents.open("rb") as file:
         first = file.read(HEAD)
@@ -104,7 +104,7 @@ def _restorable(first: bytes, key: str) -> str:
     if kind.is_error_message:
         raise Failed(BROKEN, "it is an error message of pg_dump, and no dump")
     if kind.format == "empty":
-        raise Failed(EMPTY, "nothing is in it: whoever made it failed, and nobody noticed")
+        raise Failed(EMPTY, "it is empty: the backup failed unnoticed")
     if kind.encrypted_by:
         text = f"{key} is encrypted by {kind.encrypted_by}, and a drill has no key"
         raise unsupported(text, "drill from a copy that is not encrypted")

@@ -77,7 +77,7 @@ _UNPACKS_NOT = re.compile(r"this build does not support|cannot restore from comp
 _NO_ROOM = ("53100", "53200")
 _MORE_ROOM = "set TMPDIR to a place with more room, and say with `disk` how much it takes"
 _LONGEST = 200
-_NOT_UNDERSTOOD = "the scratch server complains in another language than English, so that nobody knows of what"
+_NOT_UNDERSTOOD = "the messages of the scratch server are not in English, and cannot be read"
 _ENGLISH = "ALTER ROLE … SET lc_messages = 'C' for the role of the scratch server's dsn, as a superuser"
 _ITS_LACK = "the scratch server lacks, so that they are not restored"
 _MAKE_IT = "make on the scratch server what rows name: roles come from pg_dumpall --roles-only"
@@ -160,7 +160,7 @@ def _condition(sqlstate: str) -> str:
     try:
         return f"the server answers {errors.lookup(sqlstate).__name__}"
     except KeyError:
-        return "the server refuses a statement; its message may quote a row, and is not told"
+        return "the server refuses a statement; its message may quote a row, and is not shown"
 
 
 def _psql_error(text: str) -> Exception:

@@ -136,7 +136,7 @@ class _Drill:
             scratch = made.enter_context(self._scratch(reachable_programs(programs, self._folder), settings))
             self._note(server=scratch.version)
         self._restore(dump, scratch)
-        with self._measured(ASSERT, "asking the restored database"):
+        with self._measured(ASSERT, "querying the restored database"):
             self._ask(scratch)
         if self._query.amcheck:
             with self._measured(AMCHECK, "verifying tables and indexes"):

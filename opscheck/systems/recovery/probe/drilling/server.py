@@ -209,7 +209,7 @@ def require_scratch(connection: Connection) -> None:
     name = connection.info.dbname
     if "scratch" not in name.lower():
         raise unsupported(
-            f"the database {name} is not named scratch: nothing is restored on a server that may be somebody's",
+            f"the database {name} is not named scratch: nothing is restored on a server that may be in use",
             "name a database with `scratch` in its name, which is empty, in the dsn of the scratch server",
         )
     found = _relation(connection)

@@ -32,7 +32,7 @@ _CODES: Mapping[str, _Meaning] = {
     "SignatureDoesNotMatch": _Meaning(
         ProblemKind.DENIED,
         "the secret access key is not the one that belongs to the access key",
-        "check both for what was cut off when they were copied; a proxy that changes requests can cause it too",
+        "check that both were copied whole; a proxy that changes requests can cause it too",
     ),
     "ExpiredToken": _Meaning(ProblemKind.DENIED, "the session token has expired", _SIGN_IN),
     "InvalidToken": _Meaning(ProblemKind.DENIED, "the session token is not valid", _SIGN_IN),
@@ -55,11 +55,11 @@ _CODES: Mapping[str, _Meaning] = {
     ),
     "SlowDown": _Meaning(
         ProblemKind.UNREADABLE,
-        "the store asks to be asked more slowly",
+        "the store limits the request rate",
         "lower the target's concurrency, and run it again",
     ),
     "NotImplemented": _Meaning(
-        ProblemKind.UNSUPPORTED, "the store does not implement {call}", "leave out what asks for it"
+        ProblemKind.UNSUPPORTED, "the store does not implement {call}", "leave out the field that needs it"
     ),
 }
 # The others concern the whole bucket.

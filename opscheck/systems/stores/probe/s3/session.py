@@ -42,7 +42,7 @@ def _store(target: S3Target) -> S3Store:
         if session.get_credentials() is None:
             raise exceptions.NoCredentialsError
     except ValueError as error:  # without its text, which is the whole endpoint
-        text = "the target's endpoint_url is no address of a server"
+        text = "the target's endpoint_url is not the address of a server"
         raise ProbeError(ProblemKind.UNSUPPORTED, text, "such as https://s3.example.com", target_down=True) from error
     except exceptions.BotoCoreError as error:
         raise refusal(error, Call("GetCallerIdentity", "", target.bucket)) from error

@@ -94,7 +94,7 @@ class S3Store:
             yield iter(())
             return
         if start and "ContentRange" not in found:
-            text = f"{self.address} answers with a whole object where a part of it was asked for"
+            text = f"{self.address} answers a range request with the whole object"
             raise ProbeError(ProblemKind.UNSUPPORTED, text)
         try:
             yield self._read(found["Body"], key, length)

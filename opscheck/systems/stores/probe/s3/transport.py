@@ -84,7 +84,7 @@ class Body:
             left -= len(piece)
             if left < 0:
                 self.close()
-                text = f"{self._address} answered more than {MOST_BYTES // 2**20} MiB to a question about its objects"
+                text = f"{self._address} answered more than {MOST_BYTES // 2**20} MiB to a request for its objects"
                 raise ProbeError(ProblemKind.UNREADABLE, text, "is this an S3 server?")
             yield piece
 

@@ -34,7 +34,7 @@ def heard(*lines):
         ("psql:<stdin>:3: ERROR:  42501: permission denied to create subscription", "subscriptions"),
     ],
 )
-def test_what_only_the_scratch_server_lacks_ends_nothing(line, missing):
+def test_missing_feature_of_the_scratch_server_ends_nothing(line, missing):
     errors = heard(line)
 
     assert (None, [missing]) == (errors.ending, list(errors.missing))
@@ -66,7 +66,7 @@ def test_what_only_the_scratch_server_lacks_ends_nothing(line, missing):
         (
             f"pg_restore: error: could not execute query: ERROR:  value {SECRET} is odd",
             REFUSED,
-            "the server refuses a statement; its message may quote a row, and is not told",
+            "the server refuses a statement; its message may quote a row, and is not shown",
         ),
         (
             'pg_restore: error: could not execute query: ERROR:  relation "public.gone" does not exist',
@@ -78,7 +78,7 @@ def test_what_only_the_scratch_server_lacks_ends_nothing(line, missing):
         ("pg_restore: error: unsupported version (1.17) in file header", NEWER, "its archive format 1.17 is unknown"),
     ],
 )
-def test_what_ends_a_drill_is_told_without_a_row(line, trouble, told):
+def test_error_that_ends_a_drill_is_reported_without_a_row(line, trouble, told):
     ending = heard(line).ending
 
     assert isinstance(ending, Failed)
@@ -97,7 +97,7 @@ def test_what_ends_a_drill_is_told_without_a_row(line, trouble, told):
         "pg_restore: error: this build does not support compression with zstd",
     ],
 )
-def test_what_says_nothing_of_the_backup_is_unknown(line):
+def test_error_unrelated_to_the_backup_is_unknown(line):
     assert isinstance(heard(line).ending, ProbeError)
 
 
@@ -109,7 +109,7 @@ def test_what_says_nothing_of_the_backup_is_unknown(line):
         f"{COPY.replace('ERROR', '错误')}{SECRET}",
     ],
 )
-def test_a_server_that_speaks_another_language_is_heard_and_not_understood(line):
+def test_server_that_speaks_another_language_is_heard_and_not_understood(line):
     ending = heard(line).ending
 
     assert isinstance(ending, ProbeError)
@@ -117,7 +117,7 @@ def test_a_server_that_speaks_another_language_is_heard_and_not_understood(line)
 
 
 @pytest.mark.parametrize("line", ["psql:<stdin>:2: HINWEIS:  00000: so", "psql:<stdin>:2: WARNUNG:  01000: so"])
-def test_what_is_no_error_in_any_language_ends_nothing(line):
+def test_message_that_is_not_an_error_ends_nothing(line):
     assert heard(line).ending is None
 
 
@@ -138,7 +138,7 @@ def test_rows_that_name_what_is_missing_are_not_left_out(lines):
     assert SECRET not in str(errors.ending.problem)
 
 
-def test_the_first_that_matters_is_told():
+def test_the_first_that_matters_is_reported():
     lines = [
         "pg_restore: while PROCESSING TOC:",
         'pg_restore: error: could not execute query: ERROR:  role "app" does not exist',

@@ -49,14 +49,14 @@ def test_a_server_of_the_drills_own_is_started_for_it(restore, key):
 
 
 @pytest.mark.parametrize(("pack", "name"), [(gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz")])
-def test_what_was_packed_as_a_whole_is_unpacked(restore, shelf, pack, name):
+def test_compressed_backup_is_unpacked(restore, shelf, pack, name):
     for key, made_of in (("16.sql", "plain"), ("16.dump", "custom")):
         drill = restore(shelf.put(f"packed.{key}", pack(shelf.read(key))))
 
         assert ((), f"{made_of}, {name}") == (drill.reasons, drill.made_of)
 
 
-def test_roles_that_are_not_there_fail_nothing_and_are_told(restore):
+def test_roles_that_are_not_there_fail_nothing_and_are_reported(restore):
     assert {"role app", "role opscheck"} >= set(restore("16.sql", dsn=None).missing)
     assert restore("16.dump", dsn=None).missing == ("role opscheck",)
 
@@ -76,7 +76,7 @@ def test_a_dump_that_is_cut_off_is_violated_with_the_reason(restore, shelf, key,
     assert (RESTORE, BROKEN, False) == (drill.failure.phase, drill.failure.trouble, drill.passed)
 
 
-def test_a_plain_dump_that_ends_between_two_statements_is_cut_off_all_the_same(restore, shelf):
+def test_plain_dump_that_ends_between_two_statements_is_cut_off_all_the_same(restore, shelf):
     whole = shelf.read("16.sql")
     drill = restore(shelf.put("half.sql", whole[: whole.index(b"\n--\n-- PostgreSQL database dump complete")]))
 
@@ -84,7 +84,7 @@ def test_a_plain_dump_that_ends_between_two_statements_is_cut_off_all_the_same(r
     assert "dump complete" in drill.failure.text
 
 
-def test_a_packed_dump_that_is_cut_off_is_told(restore, shelf):
+def test_a_packed_dump_that_is_cut_off_is_reported(restore, shelf):
     packed = gzip.compress(shelf.read("16.sql"))
     drill = restore(shelf.put("cut.sql.gz", packed[:-20]))
 
@@ -92,7 +92,7 @@ def test_a_packed_dump_that_is_cut_off_is_told(restore, shelf):
 
 
 @pytest.mark.parametrize("content", [gzip.compress(b"", mtime=0), b""], ids=["packed nothing", "nothing"])
-def test_an_empty_backup_is_told_without_starting_anything(restore, shelf, content):
+def test_an_empty_backup_is_reported_without_starting_anything(restore, shelf, content):
     drill = restore(shelf.put("nothing", content))
 
     assert (EMPTY, FETCH) == (drill.failure.trouble, drill.failure.phase)
@@ -108,7 +108,7 @@ def test_a_dump_of_a_newer_server_is_violated_with_both_versions(restore, key):
     assert "16." in drill.failure.text
 
 
-def test_a_server_of_the_drills_own_that_is_older_is_told_as_well(restore, monkeypatch):
+def test_a_server_of_the_drills_own_that_is_older_is_reported_as_well(restore, monkeypatch):
     (old,) = (one for one in installations("postgres") if one.major == 16)
     monkeypatch.setenv(VARIABLE, str(old.folder))
     drill = restore("18.dump", dsn=None)
@@ -117,7 +117,7 @@ def test_a_server_of_the_drills_own_that_is_older_is_told_as_well(restore, monke
     assert "newer pg_dump" in drill.failure.text or "PostgreSQL 18" in drill.failure.text
 
 
-def test_where_there_are_no_programs_that_is_unknown_with_what_to_install(restore, monkeypatch, tmp_path):
+def test_where_there_are_not_programs_that_is_unknown_with_what_to_install(restore, monkeypatch, tmp_path):
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     with pytest.raises(ProbeError) as told:
         restore("16.dump", dsn=None)
@@ -133,7 +133,7 @@ def test_bytes_that_are_of_no_encoding_are_restored_where_the_database_had_none(
     assert ((), 1.0) == (drill.reasons, drill.assertions[0].number)
 
 
-def test_a_backup_that_is_gone_meanwhile_is_told(restore):
+def test_a_backup_that_is_gone_meanwhile_is_reported(restore):
     assert ABSENT == restore("gone.dump").failure.trouble
     assert ABSENT == restore("gone/").failure.trouble
 
@@ -145,7 +145,7 @@ def test_a_drill_that_takes_too_long_is_ended_and_violated(restore, shelf):
     assert ("restore: not done within 3s",) == drill.reasons
 
 
-def test_a_statement_that_the_server_refuses_is_told_without_its_values(restore, shelf):
+def test_statement_that_the_server_refuses_is_reported_without_its_values(restore, shelf):
     drill = restore(shelf.put("refused.sql", plain("CREATE TABLE t (n int); INSERT INTO t VALUES ('geheim-4711');")))
 
     assert (REFUSED, True) == (drill.failure.trouble, "22P02" in drill.failure.text)
@@ -172,7 +172,7 @@ def test_a_command_of_psql_in_a_dump_is_never_run(restore, shelf, traces, comman
     assert "commands of psql" in told.value.problem.text
 
 
-def test_a_program_that_a_dump_wants_to_run_is_refused_in_a_server_of_the_drills_own(restore, shelf, traces):
+def test_program_in_a_dump_is_refused_on_the_drills_own_server(restore, shelf, traces):
     trap = traces.for_everybody() / "trapped"
     drill = restore(shelf.put("program.sql", plain(f"COPY (SELECT 1) TO PROGRAM 'touch {trap}';")), dsn=None)
 
@@ -188,7 +188,7 @@ def test_a_program_that_a_dump_wants_to_run_is_refused_in_a_server_of_the_drills
         (plain("DROP DATABASE orders;"), "makes or drops a database"),
     ],
 )
-def test_what_a_drill_cannot_restore_is_unknown_with_the_reason(restore, shelf, content, words):
+def test_unsupported_backup_is_unknown_with_the_reason(restore, shelf, content, words):
     with pytest.raises(ProbeError) as told:
         restore(shelf.put("odd", content))
 
@@ -196,7 +196,7 @@ def test_what_a_drill_cannot_restore_is_unknown_with_the_reason(restore, shelf, 
     assert told.value.problem.advice
 
 
-def test_an_extension_that_is_not_there_is_told_and_fails_nothing_that_does_without(restore, shelf):
+def test_missing_extension_is_reported_and_fails_only_its_users(restore, shelf):
     wants = "CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;"
     drill = restore(shelf.put("trigram.sql", plain(wants, "CREATE TABLE t (n int);")), assertions=(), dsn=None)
     assert ((), ("extension pg_trgm",)) == (drill.reasons, drill.missing)
@@ -205,14 +205,14 @@ def test_an_extension_that_is_not_there_is_told_and_fails_nothing_that_does_with
         restore(shelf.put("index.sql", plain(wants, "CREATE TABLE t (s public.gtrgm);")), dsn=None)
 
 
-def test_a_disk_without_room_is_told_before_anything_begins(restore):
+def test_a_disk_without_room_is_reported_before_anything_begins(restore):
     with pytest.raises(ProbeError) as told:
         restore("16.dump", disk_bytes=1e18)
 
     assert "needs 1000000TB of disk" in told.value.problem.text
 
 
-def test_times_are_told_as_times_and_those_without_zone_are_in_that_of_the_policy(restore):
+def test_times_without_a_zone_use_the_zone_of_the_policy(restore):
     asked = (
         Assertion("newest", "SELECT max(at) FROM orders", is_time=True),
         Assertion("naive", "SELECT at FROM naive", is_time=True),
@@ -223,7 +223,7 @@ def test_times_are_told_as_times_and_those_without_zone_are_in_that_of_the_polic
         assert timedelta(minutes=9) < drill.began_at - at < timedelta(hours=1)
 
 
-def test_what_an_assertion_does_not_yield_is_told(restore):
+def test_unexpected_assertion_result_is_reported(restore):
     asked = (
         Assertion("gone", "SELECT count(*) FROM no_such_table"),
         Assertion("null", "SELECT max(id) FROM empty"),
@@ -251,7 +251,7 @@ def test_a_number_that_is_none_keeps_no_limit(restore, number):
     assert not drill.passed
 
 
-def test_a_value_that_is_no_name_of_the_server_is_not_told(restore):
+def test_a_value_that_is_not_a_name_of_the_server_is_not_told(restore):
     drill = restore("16.dump", assertions=(Assertion("named", "SELECT count(note::regclass) FROM orders"),))
 
     assert "42P01" in drill.assertions[0].problem
@@ -259,7 +259,7 @@ def test_a_value_that_is_no_name_of_the_server_is_not_told(restore):
 
 
 @pytest.mark.parametrize(("kind", "value"), [("regrole", SECRET), ("regcollation", f'"{SECRET}"')])
-def test_rows_that_name_what_the_server_lacks_are_lost_and_that_is_told(restore, shelf, kind, value):
+def test_rows_that_name_what_the_server_lacks_are_lost_and_that_is_reported(restore, shelf, kind, value):
     rows = ["CREATE TABLE t (kind " + kind + ");", "COPY t FROM stdin;", value, "\\."]
     inserted = [rows[0], f"INSERT INTO t VALUES ('{value}');"]  # noqa: S608 - a dump of our own
     for key, statements in ((f"{kind}.sql", rows), (f"{kind}-inserts.sql", inserted)):

@@ -66,7 +66,7 @@ def test_a_database_that_is_not_empty_is_left_alone(restore, database, statement
     assert (ProblemKind.UNSUPPORTED, True) == (problem.kind, f"{found} is in it" in problem.text)
 
 
-def test_a_role_that_may_make_no_database_is_told_what_it_lacks(restore, scratch):
+def test_a_role_that_may_make_no_database_is_reported_what_it_lacks(restore, scratch):
     with scratch.admin() as connection:
         connection.execute("CREATE ROLE poor LOGIN PASSWORD 'poor'")
     try:
@@ -107,7 +107,7 @@ def test_the_printed_grants_are_enough(restore, scratch):
     assert () == drill.reasons
 
 
-def test_a_database_that_cannot_be_dropped_is_told_with_what_to_type(scratch, tmp_path):
+def test_database_that_cannot_be_dropped_is_reported_with_what_to_type(scratch, tmp_path):
     def on_created():
         pass
 

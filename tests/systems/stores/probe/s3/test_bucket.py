@@ -49,7 +49,7 @@ def test_a_new_bucket_has_nothing_of_it(moto_bucket):
 
 
 @pytest.mark.parametrize("kind", UNKNOWN_TO_RCLONE)
-def test_a_store_that_does_not_know_a_question_is_no_bucket_without_it(open_bucket, kind):
+def test_store_that_does_not_know_a_question_is_not_a_bucket_without_it(open_bucket, kind):
     # rclone answers each of them with a list of objects, from which botocore reads nothing.
     problem = ask(open_bucket("rclone"), kind)
 
@@ -57,7 +57,7 @@ def test_a_store_that_does_not_know_a_question_is_no_bucket_without_it(open_buck
     assert "does not implement it" in problem.text
 
 
-def test_versioning_is_told_also_when_it_is_suspended(moto_bucket):
+def test_versioning_is_reported_also_when_it_is_suspended(moto_bucket):
     for status in ("Enabled", "Suspended"):
         moto_bucket.client.put_bucket_versioning(Bucket=moto_bucket.bucket, VersioningConfiguration={"Status": status})
 
@@ -67,7 +67,7 @@ def test_versioning_is_told_also_when_it_is_suspended(moto_bucket):
 @pytest.mark.parametrize(
     ("kept", "days"), [({"Mode": "COMPLIANCE", "Days": 30}, 30), ({"Mode": "GOVERNANCE", "Years": 2}, 730)]
 )
-def test_the_default_retention_is_told_in_days(moto_bucket, kept, days):
+def test_the_default_retention_is_reported_in_days(moto_bucket, kept, days):
     name = f"{moto_bucket.bucket}-locked"
     moto_bucket.client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
     moto_bucket.client.put_object_lock_configuration(
@@ -78,7 +78,7 @@ def test_the_default_retention_is_told_in_days(moto_bucket, kept, days):
     assert ObjectLock(enabled=True, mode=kept["Mode"], days=days) == ask(moto_bucket, ReadObjectLock)
 
 
-def test_encryption_is_told(moto_bucket):
+def test_encryption_is_reported(moto_bucket):
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
     moto_bucket.client.put_bucket_encryption(
         Bucket=moto_bucket.bucket, ServerSideEncryptionConfiguration={"Rules": [rule]}
@@ -87,7 +87,7 @@ def test_encryption_is_told(moto_bucket):
     assert Encryption(algorithm="aws:kms") == ask(moto_bucket, ReadEncryption)
 
 
-def test_each_block_of_public_access_is_told(moto_bucket):
+def test_each_block_of_public_access_is_reported(moto_bucket):
     blocks = {
         "BlockPublicAcls": True,
         "IgnorePublicAcls": False,
@@ -99,7 +99,7 @@ def test_each_block_of_public_access_is_told(moto_bucket):
     assert PublicAccess(block_public_acls=True, block_public_policy=True) == ask(moto_bucket, ReadPublicAccess)
 
 
-def test_lifecycle_rules_are_told(moto_bucket):
+def test_lifecycle_rules_are_reported(moto_bucket):
     rules = [
         {
             "ID": "old",
@@ -129,7 +129,7 @@ def test_lifecycle_rules_are_told(moto_bucket):
     assert second == LifecycleRule(id="tagged", enabled=False, prefix="logs/", tagged=True, expires_on="2027-01-01")
 
 
-def test_a_rule_that_archives_from_a_day_on_is_told(moto_bucket):
+def test_a_rule_that_archives_from_a_day_on_is_reported(moto_bucket):
     moves = [{"Date": datetime(2026, 12, 1, tzinfo=UTC), "StorageClass": "GLACIER"}]
     rule = {"ID": "dated", "Status": "Enabled", "Filter": {"Prefix": "db/"}, "Transitions": moves}
     moto_bucket.client.put_bucket_lifecycle_configuration(
@@ -158,14 +158,14 @@ def test_a_rule_that_copies_what_has_certain_tags_copies_not_all(where, rules):
 
 
 @pytest.mark.parametrize("answer", [{"PolicyStatus": {}}, {"ResponseMetadata": {}}])
-def test_a_policy_of_which_nothing_is_said_is_not_taken_for_one_that_is_closed(answer):
+def test_policy_of_which_nothing_is_said_is_not_taken_for_one_that_is_closed(answer):
     with pytest.raises(ProbeError, match="does not say whether"):
         policy_status(answer)
 
     assert PolicyStatus() == policy_status({})
 
 
-def test_unfinished_uploads_are_told_oldest_first_and_finished_ones_are_not(moto_bucket):
+def test_unfinished_uploads_are_reported_oldest_first_and_finished_ones_are_not(moto_bucket):
     client, name = moto_bucket.client, moto_bucket.bucket
     started = [client.create_multipart_upload(Bucket=name, Key=f"db/{number}")["UploadId"] for number in range(2)]
     client.create_multipart_upload(Bucket=name, Key="logs/1")

@@ -69,7 +69,7 @@ def contact(server, timeout_s: float = 5):
         ("OutOfCheese", 500, ProblemKind.UNREADABLE, "the store answered ListObjectsV2 with OutOfCheese (500)"),
     ],
 )
-def test_each_refusal_is_told_with_what_to_do_and_without_what_the_store_says(serve, code, status, kind, text):
+def test_refusal_is_reported_with_advice_and_without_the_stores_text(serve, code, status, kind, text):
     problem = contact(serve(refuses(code, status)))
 
     assert (kind, True) == (problem.kind, problem.target_down)
@@ -77,11 +77,11 @@ def test_each_refusal_is_told_with_what_to_do_and_without_what_the_store_says(se
     assert "geheim" not in problem.text + problem.advice
 
 
-def test_who_may_list_a_prefix_only_is_let_in(serve):
+def test_permission_to_list_only_a_prefix_is_enough(serve):
     open_session(target(serve(refuses("AccessDenied", 403))), 5).close()
 
 
-def test_a_bucket_in_another_region_is_told_with_the_field_that_names_it(serve):
+def test_bucket_in_another_region_is_reported_with_the_field_that_names_it(serve):
     problem = contact(serve(refuses("PermanentRedirect", 301)))
 
     assert (ProblemKind.UNSUPPORTED, "name its `region` in the target") == (problem.kind, problem.advice)
@@ -97,7 +97,7 @@ def test_without_credentials_nobody_is_asked(serve, in_environment):
     assert () == server.requests
 
 
-def test_a_profile_that_there_is_not_is_told(in_environment):
+def test_a_profile_that_there_is_not_is_reported(in_environment):
     problem = problem_of(lambda: open_session(target("http://127.0.0.1:1", profile="nobody"), 5))
 
     assert ProblemKind.UNSUPPORTED == problem.kind
@@ -106,26 +106,26 @@ def test_a_profile_that_there_is_not_is_told(in_environment):
 
 
 @pytest.mark.parametrize("bucket", ["no bucket", "a/b", ""])
-def test_a_name_that_no_bucket_can_have_is_told(bucket):
+def test_a_name_that_no_bucket_can_have_is_reported(bucket):
     wrong = S3Target(kind="s3", name="target", bucket=bucket, endpoint_url="http://127.0.0.1:1")
 
     assert ProblemKind.UNSUPPORTED == problem_of(lambda: open_session(wrong, 5)).kind
 
 
-def test_an_endpoint_that_is_no_address_is_told_without_its_text():
+def test_endpoint_that_is_not_a_address_is_reported_without_its_text():
     problem = contact("http://user:geheim@[")
 
-    assert "the target's endpoint_url is no address of a server" == problem.text
+    assert "the target's endpoint_url is not the address of a server" == problem.text
 
 
-def test_a_port_where_nobody_listens_is_told():
+def test_a_port_where_no_process_listens_is_reported():
     problem = contact(f"http://127.0.0.1:{free_port()}")
 
     assert (ProblemKind.UNREACHABLE, True) == (problem.kind, problem.target_down)
     assert "connection refused" in problem.text
 
 
-def test_a_certificate_of_an_unknown_authority_is_told_with_the_field_that_names_it(tls):
+def test_unknown_ca_is_reported_with_the_field_ca_file(tls):
     with LoopbackServer(lambda exchange: exchange.send(listing()), tls=tls) as server:
         problem = contact(server)
 
@@ -178,11 +178,11 @@ def test_a_byte_at_a_time_is_late(serve, head):
         b"{}",
     ],
 )
-def test_what_is_no_listing_is_never_an_empty_one(serve, body):
+def test_invalid_listing_is_not_an_empty_one(serve, body):
     assert ProblemKind.UNREADABLE == contact(serve(lambda exchange: exchange.send(xml(body)))).kind
 
 
-def test_half_an_answer_is_told(serve):
+def test_half_an_answer_is_reported(serve):
     def half(exchange: Exchange) -> None:
         exchange.write(listing().head() + b"<ListBucketResult>")
         exchange.drop()
@@ -193,7 +193,7 @@ def test_half_an_answer_is_told(serve):
     assert "broke off" in problem.text
 
 
-def test_a_server_that_speaks_something_else_is_told(serve):
+def test_a_server_that_speaks_something_else_is_reported(serve):
     def greet(exchange: Exchange) -> None:
         exchange.write(b"220 mail.example.com ESMTP\r\n")
         exchange.drop()
@@ -241,11 +241,11 @@ def test_a_token_says_that_there_is_more_where_nothing_else_does(serve):
     assert ProblemKind.UNREADABLE == ask_pages(serve, lambda _: silent).kind
 
 
-def test_more_without_a_token_is_no_end(serve):
+def test_more_without_a_token_is_not_a_end(serve):
     assert ProblemKind.UNREADABLE == ask_pages(serve, lambda _: listing(b"true", ONE)).kind
 
 
-def test_pages_without_end_are_late_and_it_is_told_how_many_there_were(serve):
+def test_pages_without_end_are_late_and_it_is_reported_how_many_there_were(serve):
     def page(number: int) -> Response:
         return listing(b"true", ONE + b"<NextContinuationToken>%d</NextContinuationToken>" % number)
 
@@ -255,7 +255,7 @@ def test_pages_without_end_are_late_and_it_is_told_how_many_there_were(serve):
     assert "was not listed to its end after" in problem.text
 
 
-def test_a_proxy_of_the_environment_is_no_way_to_this_machine(serve, monkeypatch):
+def test_a_proxy_of_the_environment_is_not_a_way_to_this_machine(serve, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
     server = serve(lambda exchange: exchange.send(listing()))
 
