@@ -125,8 +125,8 @@ def _python(source: str) -> Iterator[tuple[Kind, int, str]]:
         elif isinstance(node, ast.JoinedStr):
             skipped.update(id(value) for value in node.values)
             yield Kind.STRING, node.lineno, "".join(_literal(value) for value in node.values)
-        elif isinstance(node, ast.Constant) and id(node) not in skipped and " " in str(node.value):
-            yield Kind.STRING, node.lineno, str(node.value)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
+            yield Kind.STRING, node.lineno, node.value if " " in node.value else ""
 
 
 def _definition(

@@ -40,7 +40,7 @@ def test_test_names_are_plain_english():
         (Kind.STRING, "the server is no primary", "is not a"),
         (Kind.STRING, "nobody listens on port {}", "the name of the component"),
         (Kind.STRING, "1 clients wait", "the singular"),
-        (Kind.FIELD, "How long it may take.", "the noun or the verb"),
+        (Kind.FIELD, "How long a query may take.", "the noun or the verb"),
         (Kind.DOCSTRING, "Whether it is ready.", "the noun or the verb"),
         (Kind.PROSE, "waits for 17h14s", "two adjacent units"),
         (Kind.PROSE, " ".join(["word"] * 26), "sentence of 26 words"),

@@ -112,7 +112,7 @@ def _waive(options: dict[str, Any], mode: "Mode") -> "Waive | None":
     except ValueError:
         raise click.UsageError(f"--waive-current: expected {Duration.noun}, got {span}") from None
     if not duration:
-        raise click.UsageError("--waive-current: expected a duration longer than nothing")
+        raise click.UsageError("--waive-current: expected a duration longer than 0s")
     return Waive(span=duration, owner=owner)
 
 

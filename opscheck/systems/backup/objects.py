@@ -184,7 +184,7 @@ class BackupObjects(OfSeries, check="backup.objects"):
     @classmethod
     def _something_is_kept(cls, value: Duration | None) -> Duration | None:
         if value is not None and value <= 0:
-            raise PydanticCustomError("no_time", "a duration longer than nothing, such as 30d")
+            raise PydanticCustomError("no_time", "a duration longer than 0s, such as 30d")
         return value
 
     @model_validator(mode="after")

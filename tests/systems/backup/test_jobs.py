@@ -59,7 +59,7 @@ def test_other_targets_have_no_backup_tools():
     ],
 )
 def test_a_field_of_another_tool_is_refused(tool, target, field, value, whose):
-    assert f"no `{field}` beside `tool: {tool}`; it is for {whose}" in refused(tool, target, **{field: value})
+    assert f"no `{field}` with `tool: {tool}`; it is for {whose}" in refused(tool, target, **{field: value})
 
 
 @pytest.mark.parametrize("command", ["", "   ", "'"])

@@ -37,7 +37,7 @@ def test_entry_that_allows_every_session_is_rejected(entry):
 
 
 def test_entry_without_time_is_rejected():
-    with pytest.raises(ValidationError, match="longer than nothing"):
+    with pytest.raises(ValidationError, match="longer than 0s"):
         activity(query={"P1": "5m"}, allow=[{"role": "etl", "at_most": "0s"}])
 
 

@@ -68,5 +68,5 @@ def test_the_record_of_another_drill_is_not_taken_for_this_one(tmp_path):
 def test_a_pipe_in_the_place_of_a_record_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "drill.json")
 
-    with pytest.raises(ProbeError, match="no file"):
+    with pytest.raises(ProbeError, match="not a file"):
         ask(tmp_path / "drill.json")

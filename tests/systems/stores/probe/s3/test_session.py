@@ -65,7 +65,7 @@ def contact(server, timeout_s: float = 5):
         ("SignatureDoesNotMatch", 403, ProblemKind.DENIED, "the secret access key is not the one that belongs"),
         ("ExpiredToken", 400, ProblemKind.DENIED, "the session token has expired"),
         ("RequestTimeTooSkewed", 403, ProblemKind.DENIED, "the clock of this machine"),
-        ("SlowDown", 503, ProblemKind.UNREADABLE, "asks to be asked more slowly"),
+        ("SlowDown", 503, ProblemKind.UNREADABLE, "limits the request rate"),
         ("OutOfCheese", 500, ProblemKind.UNREADABLE, "the store answered ListObjectsV2 with OutOfCheese (500)"),
     ],
 )
