@@ -29,16 +29,18 @@ def test_concurrency_of_zero_is_rejected(kind, fields):
         kind(**fields, concurrency=0)
 
 
-def test_commands_can_name_an_api_without_its_credentials():
+def test_commands_can_name_an_api_and_its_address_has_no_credentials():
     api = HttpTarget(kind="http", base_url="https://ops:geheim@api.example.com/")
 
-    assert {"base_url": "https://api.example.com"} == api.facts()
+    assert {"base_url": "https://ops:geheim@api.example.com", "curl_options": ()} == api.facts()
+    assert "https://api.example.com/" == api.address
 
 
 def test_commands_can_name_a_data_store_as_opscheck_reaches_it():
     url = "redis://:geheim@cache.example:6379/0"
 
-    assert {"url": url} == RedisTarget(kind="redis", url=url).facts()
+    connection = ("-u", url, "--user", "default")
+    assert {"url": url, "connection": connection} == RedisTarget(kind="redis", url=url).facts()
     assert {"dsn": "dbname=shop"} == PostgresTarget(kind="postgres", dsn="dbname=shop").facts()
 
 
@@ -87,7 +89,8 @@ def test_a_redis_target_knows_whether_it_is_one_server(fields, finds, is_one):
     target = RedisTarget(kind="redis", **fields)
 
     assert (finds, is_one) == (target.finds, target.is_one_server)
-    assert ({"url": fields["url"]} if is_one else {}) == target.facts()
+    facts = {"url": fields["url"], "connection": ("-u", fields["url"])}
+    assert (facts if is_one else {}) == target.facts()
     assert finds == "" or finds in DISCOVERY
 
 
@@ -143,7 +146,7 @@ def test_an_endpoint_is_a_host_and_a_port(text, host, port, address):
     assert {"endpoint": address} == endpoint.facts()
 
 
-@pytest.mark.parametrize("text", ["api.example.com", "https://api.example.com", "a:0", "a:70000", "::1:443", "", 443])
+@pytest.mark.parametrize("text", ["api.example.com", "http://api.example.com", "a:0", "a:70000", "::1:443", "", 443])
 def test_invalid_endpoint_is_rejected_with_an_example(text):
     with pytest.raises(ValidationError, match=r"api\.example\.com:443"):
         expect(Answering, endpoint=text, severity="P1")

@@ -183,7 +183,7 @@ def test_missing_answer_stores_no_sample(plain_project, prepare, counter):
     prepare(plain_project).judge("--state=state.db")
     text = (plain_project.path / "policy.yaml").read_text()
 
-    (plain_project.path / "policy.yaml").write_text(text.replace("http://127.0.0.1", "http://127.0.0.1:1/?"))
+    (plain_project.path / "policy.yaml").write_text(text.replace("http://127.0.0.1", "http://127.0.0.1:1/"))
     down = plain_project.judge("--state=state.db")
     (plain_project.path / "policy.yaml").write_text(text)
     up = plain_project.judge("--state=state.db")

@@ -84,7 +84,7 @@ def test_database_behind_dropped_packets_costs_one_timeout(system):
 
     results = {result["id"]: result for result in outcome.run["results"]}
     assert 20 == outcome.ret
-    assert results["connections"]["summary"].startswith("no answer in 5 s; check whether the host is up")
+    assert results["connections"]["summary"].startswith("no answer in 5 s; check that the host is up")
     assert ("unknown", "connections") == (
         outcome.verdicts["connections-left"],
         results["connections-left"]["blocked_by"],

@@ -29,13 +29,13 @@ ANSWERS = {
     "403": (statuses.status(403, "Forbidden", "forbidden by policy"), "(403)"),
     "404": (statuses.unknown_path(), "does not serve"),
     "410": (statuses.expired(None), "with 410"),
-    "429": (statuses.too_many_requests(retry_after=60), "asks to wait 60 s"),
+    "429": (statuses.too_many_requests(retry_after=60), "requests a wait of 60 s"),
     "500": (statuses.status(500, "InternalError", "etcdserver: request timed out"), "etcdserver: request timed out"),
     "503": (statuses.unavailable(), "503"),
-    "a sign-in page": (scripts.html(), "no list of objects"),
-    "half a document": (scripts.respond_with(200, b'{"kind": "PodList", "items": [{"meta'), "no list of objects"),
+    "a sign-in page": (scripts.html(), "not a list of objects"),
+    "half a document": (scripts.respond_with(200, b'{"kind": "PodList", "items": [{"meta'), "not a list of objects"),
     "half a body": (scripts.truncated(), "broke off"),
-    "a byte a second": (scripts.trickle(), f"not to its end in {PATIENCE_S} s"),
+    "a byte a second": (scripts.trickle(), f"did not end in {PATIENCE_S} s"),
     "nothing": (scripts.never(), f"no answer in {PATIENCE_S} s"),
 }
 

@@ -62,6 +62,14 @@ def addresses(record: Any) -> dict[str, str]:
     return {variable: address.replace("://", "://user:0123456789@") for variable, address in found.items()}
 
 
+RENAMED = {
+    "memory that stays in use": "non-evictable memory",
+    "size beside the median": "size compared with the median",
+    "transactions kept": "transactions held back",
+}
+"""Measurements with another name since then."""
+
+
 def verdicts(record: Any) -> dict[str, Any]:
     """What a run says of each expectation, without what only tells when it ran."""
     return {
@@ -72,7 +80,8 @@ def verdicts(record: Any) -> dict[str, Any]:
             "findings": [(each["subject"], each["severity"], each["since"]) for each in one["findings"]],
             "consequences": [(each["subject"], each["severity"]) for each in one["consequences"]],
             "measurements": [
-                (each["name"], each["subject"], each["value"], each["limit"]) for each in one["measurements"]
+                (RENAMED.get(each["name"], each["name"]), each["subject"], each["value"], each["limit"])
+                for each in one["measurements"]
             ],
         }
         for one in record["results"]

@@ -120,7 +120,7 @@ def test_one_that_is_not_valid_yet_hints_at_the_clock():
     finding = only(a_certificate(age=-1))
 
     assert "not valid before 2026-03-11 12:00 UTC, in 1d" == finding.observed
-    assert finding.evidence[0].startswith("if it was just issued: is the clock right here")
+    assert finding.evidence[0].startswith("for a new certificate, compare the clocks here")
 
 
 # Not issued

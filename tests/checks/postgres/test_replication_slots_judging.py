@@ -111,7 +111,7 @@ def test_inactivity_before_17_comes_from_earlier_runs(earlier, observed):
 @pytest.mark.parametrize(
     ("earlier", "why"),
     [
-        pytest.param(None, "no earlier run saw it.* from 17 on: no state file is kept", id="no state file"),
+        pytest.param(None, "no earlier run saw it.* from 17 on: no state file", id="no state file"),
         pytest.param([], "no earlier run saw it", id="the first run"),
         pytest.param([seen(9, slot())], "for at least 9m", id="not for long"),
         pytest.param([seen(11, slot())], "for at least 11m", id="long, perhaps longer"),

@@ -21,9 +21,9 @@ def content(target=BUCKET, **fields):
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"depth": "ends", "within": "1h"}, "`depth: whole` beside within"),
-        ({"depth": "ends", "checksum": "sidecar"}, "`depth: whole` beside checksum"),
-        ({"depth": "ends", "unpacked_limit": "1GB"}, "`depth: whole` beside unpacked_limit"),
+        ({"depth": "ends", "within": "1h"}, "`depth: whole` with within"),
+        ({"depth": "ends", "checksum": "sidecar"}, "`depth: whole` with checksum"),
+        ({"depth": "ends", "unpacked_limit": "1GB"}, "`depth: whole` with unpacked_limit"),
         ({"names": "%Y%m%d/", "holds": "tar"}, "`holds: dump` or `any`"),
         ({"names": "%Y%m%d/", "checksum": "sidecar"}, "no `checksum` where each backup is a folder"),
         ({"checksum": {"key": "sums"}}, "a key with {key} in it once"),

@@ -239,7 +239,7 @@ NO_ANSWER = {
     ),
     "no permission": ("echo 'ERROR: [041]: open: [13] Permission denied' >&2; exit 41", ProblemKind.DENIED, "denied"),
     "no sudo": ("echo 'sudo: a password is required' >&2; exit 1", ProblemKind.DENIED, "sudo wants a password there"),
-    "far too much": ("yes '[]' | head -c 3000000", ProblemKind.UNREADABLE, "none of ours"),
+    "far too much": ("yes '[]' | head -c 3000000", ProblemKind.UNREADABLE, "unexpected output"),
 }
 
 

@@ -56,7 +56,7 @@ def test_url_with_a_query_is_not_proposed():
     found = discovered(discover, API_URL="http://127.0.0.1:1/?token=planted-4711")
 
     assert (found.targets, found.proposals) == ((), ())
-    assert "holds a query" in found.not_seen[0]
+    assert "invalid base_url" in found.not_seen[0]
     assert "planted-4711" not in repr(found)
 
 

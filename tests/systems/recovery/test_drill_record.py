@@ -90,6 +90,4 @@ def test_a_drill_has_passed_exactly_where_its_check_passes(drill):
 @given(drills())
 def test_each_reason_names_what_was_seen(drill):
     for reason in reasons(drill, EXPECTED.place.limits):
-        assert any(
-            word in reason for word in ("<=", ">=", "NULL", "it is", "pg_amcheck", "not verified", "future")
-        )
+        assert any(word in reason for word in ("<=", ">=", "NULL", "it is", "pg_amcheck", "not verified", "future"))
