@@ -91,7 +91,7 @@ def test_plain_pytest_finds_the_checks_in_the_wheel(installed, system):
 @pytest.fixture(name="empty")
 def _empty(tmp_path):
     """An empty folder with the policy that README shows."""
-    (shown,) = re.findall(r"```yaml\n(version: 1\n.*?)```", README, re.DOTALL)
+    (shown,) = re.findall(r"```yaml\n(# production.yaml\n.*?)```", README, re.DOTALL)
     (tmp_path / "production.yaml").write_text(shown)
     return tmp_path
 
