@@ -4,6 +4,7 @@ import os
 import pkgutil
 import subprocess
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from opscheck import Remedy
 from opscheck.core.expectation import Expectation
@@ -34,6 +35,8 @@ def typed(  # noqa: PLR0913 - the shell it is typed into, by name
     path: str = "",
     typed_in: str = "",
     seconds_at_a_terminal: float = 0,
+    interpreter: str = "sh",
+    folder: Path | None = None,
 ) -> str:
     """
     The output of a rendered command. Values of `variables` are secrets, printed as `${NAME}`.
@@ -46,13 +49,14 @@ def typed(  # noqa: PLR0913 - the shell it is typed into, by name
     printed = render(command, {name: fact_text(value) for name, value in facts.items()}, secrets)
     assert printed is not None, command
     assert not [name for name, value in variables.items() if value in printed]
-    arguments = ["sh", "-c", printed]
+    arguments = [interpreter, "-c", printed]
     if seconds_at_a_terminal:
         arguments = ["timeout", f"{seconds_at_a_terminal}", "script", "-qfec", printed, "/dev/null"]
     environment = {**variables, "PATH": f"{path}:{os.environ['PATH']}", "HOME": os.environ.get("HOME", "/")}
     ran = subprocess.run(
         arguments,
         env=environment,
+        cwd=folder,
         input=typed_in,
         start_new_session=True,  # without a terminal, so that a prompt reads `typed_in`
         capture_output=True,

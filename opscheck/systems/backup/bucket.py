@@ -40,7 +40,7 @@ UNVERSIONED = Remedy(
 UNLOCKED = Remedy(
     "Set a default retention with object lock, so that a stolen key cannot delete backups",
     f"{_S3API} put-object-lock-configuration --bucket {{{{ bucket }}}} --object-lock-configuration"
-    " 'ObjectLockEnabled=Enabled,Rule={DefaultRetention={Mode=GOVERNANCE,Days=30}}'  # it cannot be taken off again",
+    " 'ObjectLockEnabled=Enabled,Rule={DefaultRetention={Mode=GOVERNANCE,Days=30}}'  # it cannot be removed again",
 )
 UNENCRYPTED = Remedy(
     "Enable default encryption of the bucket",
@@ -48,7 +48,8 @@ UNENCRYPTED = Remedy(
     ' \'{"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}\'',
 )
 UNREPLICATED = Remedy(
-    "Replicate the backups to another bucket", f"{_S3API} get-bucket-replication --bucket {{{{ bucket }}}}"
+    "Replicate the backups to another bucket",
+    f"{_S3API} get-bucket-replication --bucket {{{{ bucket }}}} || true  # not found: the bucket has no rule",
 )
 RULES = Remedy(
     "Correct the lifecycle rules of the bucket",
