@@ -5,6 +5,7 @@ cosmic-ray runs one test command on every mutant, and mutmut mutates whole modul
 sample of all modules says more. The tests come from one run of coverage that records which test runs which line.
 """
 
+import json
 import os
 import random
 import shutil
@@ -77,8 +78,8 @@ def command(seed: int, count: int, workers: int, paths: tuple[str, ...]) -> None
     with tempfile.TemporaryDirectory(prefix="opscheck-mutants-") as folder:
         trees: SimpleQueue[Path] = SimpleQueue()
         for number in range(workers):
-            trees.put(copy_tree(Path(folder) / str(number)))
-        contexts = recorded_contexts()
+            trees.put(tree := copy_tree(Path(folder) / str(number)))
+        contexts = recorded_contexts(tree)
         sample = draw(seed, count, paths or JUDGING)
 
         def tried(mutant: Mutant) -> bool:
@@ -128,39 +129,47 @@ class Contexts:
     """Which tests run which line, from one run of coverage."""
 
     data: CoverageData
+    failed: frozenset[str]
+    """Tests that failed without any mutation, such as one that is too slow under coverage. They kill nothing."""
 
     def tests(self, mutant: Mutant) -> list[str]:
         """The ids of the tests that run a mutant's line; for a line that runs at import, some that use the module."""
-        by_line = self.data.contexts_by_lineno(str(ROOT / mutant.path))
-        own = [name for name in by_line.get(mutant.mutation.line, []) if name]
-        names = own or sorted({name for names in by_line.values() for name in names if name})
-        chosen = sorted(set(names))
+        by_line = self.data.contexts_by_lineno(mutant.path)
+        own = set(by_line.get(mutant.mutation.line, [])) - {""}
+        every = own or {name for names in by_line.values() for name in names} - {""}
+        chosen = sorted({test_id(name) for name in every} - self.failed)
         if len(chosen) > TEST_LIMIT:
             chosen = random.Random(mutant.path).sample(chosen, TEST_LIMIT)  # noqa: S311 - a sample, and no secret
-        return [test_id(name) for name in chosen]
+        return chosen
 
 
-def recorded_contexts() -> Contexts:
+def recorded_contexts(tree: Path) -> Contexts:
     """Run the unit tests once under coverage. The record is kept, outside the checkout, for the same code."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "opscheck" / "mutants"
-    cache.mkdir(parents=True, exist_ok=True)
-    file = cache / f"{tree_id()}.coverage"
-    if not file.exists():
-        settings = cache / "coveragerc"
-        sources = "".join(f"\n  {ROOT / top}" for top in JUDGING)
-        settings.write_text(
-            f"[run]\nparallel = true\ndynamic_context = test_function\npatch = subprocess\nsource ={sources}\n"
-            f"data_file = {file}\n"
-        )
-        coverage = [sys.executable, "-m", "coverage"]
-        tests = ["-m", "pytest", "-q", "-n", "2", "-m", "basic", "-p", "no:cacheprovider", *TESTS]
-        # A test that is too slow under coverage fails here (1), and has run its lines all the same.
-        if subprocess.run([*coverage, "run", f"--rcfile={settings}", *tests], cwd=ROOT, check=False).returncode > 1:
-            raise click.ClickException("the unit tests did not run; see above")
-        subprocess.run([*coverage, "combine", "--quiet", f"--rcfile={settings}"], cwd=cache, check=True)
-    data = CoverageData(str(file))
+    record, failed = cache / f"{tree_id()}.coverage", cache / f"{tree_id()}.failed.json"
+    if not failed.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        record_contexts(tree)
+        shutil.copy(tree / ".coverage", record)
+        last_failed = tree / ".pytest_cache" / "v" / "cache" / "lastfailed"
+        failed.write_text(last_failed.read_text() if last_failed.exists() else "{}")
+    data = CoverageData(str(record))
     data.read()
-    return Contexts(data)
+    return Contexts(data, frozenset(name.partition("[")[0] for name in json.loads(failed.read_text())))
+
+
+def record_contexts(tree: Path) -> None:
+    """Write which test runs which line into `.coverage` of a copy of the tree."""
+    settings = tree / ".coveragerc"
+    settings.write_text(
+        "[run]\nparallel = true\nrelative_files = true\ndynamic_context = test_function\npatch = subprocess\n"
+        f"source = {', '.join(JUDGING)}\n"
+    )
+    coverage = [sys.executable, "-m", "coverage"]
+    pytest = ["-m", "pytest", "-q", "-n", "2", "-m", "basic", *TESTS]
+    if subprocess.run([*coverage, "run", *pytest], cwd=tree, env=environment(tree), check=False).returncode > 1:
+        raise click.ClickException("the unit tests did not run; see above")
+    subprocess.run([*coverage, "combine", "--quiet"], cwd=tree, check=True)
 
 
 def tree_id() -> str:
@@ -197,16 +206,20 @@ def survives(mutant: Mutant, tests: list[str], tree: Path) -> bool:
 def passes(tests: list[str], tree: Path) -> bool:
     """Whether pytest passes all of some tests in a copy of the tree."""
     options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "basic"]
-    # A mutant has its file's size and perhaps its time: a compiled module would hide it.
-    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *options, *tests],
-            cwd=tree, env=environment, capture_output=True, timeout=SECONDS, check=False,
+            cwd=tree, env=environment(tree), capture_output=True, timeout=SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0
+
+
+def environment(tree: Path) -> dict[str, str]:
+    """The environment in which Python imports a copy of the tree."""
+    # A mutant has its file's size and perhaps its time: a compiled module would hide it.
+    return os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def report(sample: list[Mutant], survived: list[Mutant]) -> None:
