@@ -78,6 +78,10 @@ docs: $(READY) ## Build the documentation into build/docs; a warning is an error
 	@echo "build/docs: $$(cat build/docs/links.txt)"
 	@$(BIN)/python -m tests.console_blocks
 
+.PHONY: mutants
+mutants: $(READY) ## Try 400 mutants of the code that decides verdicts: 92 % must be killed
+	$(BIN)/python -m tests.mutation
+
 .PHONY: bench
 bench: $(READY) ## Measure, and write benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py

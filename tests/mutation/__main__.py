@@ -26,6 +26,7 @@ from tests.mutation.mutations import Mutation, find_mutations
 
 ROOT = Path(__file__).parents[2]
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
+"""Survivors that change no verdict, one a line as the command prints them, each with its reason after `  #  `."""
 JUDGING = ("checks", "opscheck/core", "opscheck/policy", "opscheck/systems")
 NOT_JUDGING = {"probe", "discovery.py", "permissions.py", "programs.py"}
 """What reads, and what proposes: no verdict is decided there."""
@@ -137,7 +138,7 @@ class Contexts:
         by_line = self.data.contexts_by_lineno(mutant.path)
         own = set(by_line.get(mutant.mutation.line, [])) - {""}
         every = own or {name for names in by_line.values() for name in names} - {""}
-        chosen = sorted({test_id(name) for name in every} - self.failed)
+        chosen = sorted({id_of_test(name) for name in every} - self.failed)
         if len(chosen) > TEST_LIMIT:
             chosen = random.Random(mutant.path).sample(chosen, TEST_LIMIT)  # noqa: S311 - a sample, and no secret
         return chosen
@@ -183,7 +184,7 @@ def tree_id() -> str:
     return found.stdout.strip()
 
 
-def test_id(context: str) -> str:
+def id_of_test(context: str) -> str:
     """A context of coverage, such as `tests.core.test_units.test_ratio`, as pytest names the test."""
     parts = context.split(".")
     last = max(end for end in range(1, len(parts)) if (ROOT / Path(*parts[:end])).with_suffix(".py").exists())
@@ -224,8 +225,7 @@ def environment(tree: Path) -> dict[str, str]:
 
 def report(sample: list[Mutant], survived: list[Mutant]) -> None:
     """Print the numbers and the survivors, and end with 1 where too many survive."""
-    lines = EQUIVALENT.read_text().splitlines() if EQUIVALENT.exists() else []
-    judged = dict(line.split("  #  ", 1)[::1] for line in lines if "  #  " in line)
+    judged = {line.rpartition("  #  ")[0] for line in EQUIVALENT.read_text().splitlines()}
     equivalent = [mutant for mutant in survived if str(mutant) in judged]
     open_ones = [mutant for mutant in survived if str(mutant) not in judged]
     tried, alive = Counter(one.mutation.operator for one in sample), Counter(one.mutation.operator for one in survived)
