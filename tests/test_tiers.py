@@ -27,7 +27,7 @@ def test_two_tiers_only_for_tests_on_several_versions(request):
 def test_makefile_and_ci_run_each_tier():
     makefile = (ROOT / "Makefile").read_text()
     rules = dict(re.findall(r"^([a-z-]+): .*\n((?:\t.*\n)+)", makefile, re.MULTILINE))
-    steps = re.findall(r"^step make ([a-z-]+)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    steps = re.findall(r"^(?:tier|step make) ([a-z-]+)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
 
     selected = {word for step in steps for word in re.findall(r"-m ([a-z]+)", rules[step])}
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from opscheck.demo.closing import Closing
+from opscheck.transport.connect import tls_socket
 
 CLOSING_TAKES_AT_MOST = 5.0
 
@@ -149,7 +150,7 @@ class _Server(ThreadingHTTPServer):
         if self._tls is not None:
             # The handshake happens at the first read, in the connection's own thread: a client that
             # never finishes it must not keep others waiting.
-            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            connection = tls_socket(connection, self._tls, server_side=True, do_handshake_on_connect=False)
         return connection, address
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:

@@ -118,10 +118,25 @@ def secure(connection: socket.socket, context: ssl.SSLContext, host: str, deadli
     """TLS over `connection`, which is closed on failure. Raises OSError, such as ssl.SSLError."""
     try:
         connection.settimeout(seconds_left(deadline))  # one limit for the whole handshake
-        return context.wrap_socket(connection, server_hostname=host)
+        return tls_socket(connection, context, server_hostname=host)
     except BaseException:
         connection.close()
         raise
+
+
+class _ClosingTlsSocket(ssl.SSLSocket):
+    def __del__(self) -> None:
+        self.close()
+
+
+def tls_socket(connection: socket.socket, context: ssl.SSLContext, **options: Any) -> ssl.SSLSocket:
+    """
+    As `context.wrap_socket`, and no socket stays open when it raises OSError.
+
+    Before 3.11.8, CPython leaves it open when the peer has reset the connection before the handshake (gh-113280).
+    """
+    context.sslsocket_class = _ClosingTlsSocket
+    return context.wrap_socket(connection, **options)
 
 
 def trust(ca_file: str | None, client_certificate: str | None = None) -> ssl.SSLContext:

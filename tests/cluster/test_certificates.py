@@ -187,7 +187,7 @@ def test_changed_spec_not_yet_observed_is_unknown(api, judged):
     assert [] == told(judged(one))
     api.patch(one, {"spec": {"dnsNames": ["other.example.com"]}})
 
-    with pytest.raises(CouldNotObserve, match="has not looked at one since their spec changed"):
+    with pytest.raises(CouldNotObserve, match="has not processed the changed spec of one"):
         judged()
 
 
@@ -236,7 +236,7 @@ def test_printed_permissions_allow_every_query(cluster, api, programs):
 
     assert 9 == len(kinds)
     assert [] == [one for one in kinds if getattr(one, "kind", None) in set(ProblemKind)]
-    assert "# list secrets: whoever has it can read every secret there" in printed
+    assert "# list secrets: it allows to read every secret there, with keys and passwords" in printed
 
 
 def test_fixtures_are_valid_by_the_definitions(api):

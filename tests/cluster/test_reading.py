@@ -156,7 +156,7 @@ def test_unknown_token_makes_the_target_unreadable(opened):
         opened(token="nobody-gave-this-out").ask(ListPods("cluster", SPACE), 20)
 
     assert (ProblemKind.DENIED, True) == (caught.value.problem.kind, caught.value.problem.target_down)
-    assert "does not know the client (401)" in caught.value.problem.text
+    assert "rejects the client (401)" in caught.value.problem.text
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -228,16 +228,18 @@ def test_probe_that_cannot_be_imported_is_a_problem():
 
 
 def test_no_more_queries_run_at_once_than_the_target_allows():
-    probe = Recorder(lambda query: time.sleep(0.01))
+    three = threading.Barrier(3)
+    probe = Recorder(lambda query: three.wait(30))
 
-    gather(probe, range(40), per_target=3)
+    gather(probe, range(39), per_target=3)
 
     assert 3 == probe.most_at_once
-    assert 40 == len(probe.asked)
+    assert 39 == len(probe.asked)
 
 
 def test_no_more_queries_run_at_once_than_the_run_allows():
-    probe = Recorder(lambda query: time.sleep(0.01))
+    five = threading.Barrier(5)
+    probe = Recorder(lambda query: five.wait(30))
 
     gather(probe, range(40), per_target=16, concurrency=5)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from opscheck.demo.redis import Redis, _command
+from opscheck.transport.connect import tls_socket
 from opscheck.transport.processes import wait_until
 
 
@@ -27,11 +28,9 @@ class ScriptedServer:
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
                 try:
-                    connection = tls.wrap_socket(self.request, server_side=True) if tls else self.request
-                    connection.settimeout(10)
-                    server._talk(connection, replies, on_connect, drip_s)
-                    if tls:
-                        connection.close()
+                    with tls_socket(self.request, tls, server_side=True) if tls else self.request as connection:
+                        connection.settimeout(10)
+                        server._talk(connection, replies, on_connect, drip_s)
                 except OSError:
                     return
 

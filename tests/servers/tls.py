@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
+from opscheck.transport.connect import tls_socket
+
 NOW = datetime.now(UTC)
 HOST = "api.example.test"
 DAY = timedelta(days=1)
@@ -210,7 +212,7 @@ def speaking(context: ssl.SSLContext) -> Serve:
     """A server that shakes hands and waits until the client goes."""
 
     def serve(connection: socket.socket) -> None:
-        with context.wrap_socket(connection, server_side=True) as secured:
+        with tls_socket(connection, context, server_side=True) as secured:
             while secured.recv(1024):
                 pass
 

@@ -1,7 +1,10 @@
 """Texts and advice of failed connections."""
 
+import gc
+import selectors
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,7 +20,7 @@ from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.demo.serving import Exchange, LoopbackServer, Response, Tls
 from opscheck.systems.http.probe import open_session
 from opscheck.systems.http.request import HttpAnswer, HttpRequest
-from opscheck.transport.connect import dial, seconds_left, trust, unreachable
+from opscheck.transport.connect import dial, seconds_left, secure, trust, unreachable
 
 PAST = datetime.now(UTC) - timedelta(days=2)
 
@@ -66,6 +69,22 @@ def _silent_port() -> Iterator[int]:
     """The kernel accepts connections, and the server never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
+
+
+@pytest.mark.filterwarnings("always::ResourceWarning")
+def test_socket_is_closed_when_the_peer_resets_before_tls(recwarn):
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        connection, _ = server.accept()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() sends a reset
+    with selectors.DefaultSelector() as readable:
+        readable.register(connection, selectors.EVENT_READ)
+        readable.select(10)
+    with pytest.raises(ConnectionResetError):
+        secure(connection, ssl.create_default_context(), "127.0.0.1", time.monotonic() + 10)
+    gc.collect()
+
+    assert -1 == connection.fileno()
+    assert [] == [warning.message for warning in recwarn if warning.category is ResourceWarning]
 
 
 def test_private_ca_is_trusted_by_ca_file(authority, ca_file):

@@ -161,7 +161,7 @@ TYPED: Mapping[Remedy, Typed] = {
     ),
     settings.SHOW_FILE_ERRORS: reads("work_men", states.file_error),
     size.SHOW_RELATIONS: reads("pg_proc", after(database=DATABASE)),
-    size.SHOW_DATABASES: reads(DATABASE, after(database_count="3")),
+    size.SHOW_DATABASES: reads(DATABASE, after(database_count="100")),
     size.SHOW_SEQUENCE: reads("orders_id_seq", shop(**SEQUENCE)),
     size.WIDEN_COLUMN: changes("ALTER TABLE", shop(**SEQUENCE, **COLUMN)),
     size.WIDEN_SEQUENCE: changes("ALTER SEQUENCE", shop(**SEQUENCE)),

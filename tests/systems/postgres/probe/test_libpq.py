@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from opscheck.core.observation import ProbeError, Problem, ProblemKind
 from opscheck.systems.postgres.connections import RefusedBy
 from opscheck.systems.postgres.probe.libpq import TooManyConnections, connect
+from opscheck.transport.connect import tls_socket
 from opscheck.transport.processes import free_port
 
 Serve = Callable[[socket.socket], None]
@@ -73,8 +74,8 @@ def test_untrusted_certificate_is_unreachable(tmp_path):
     def serve(client: socket.socket) -> None:
         client.recv(8)  # the request for TLS
         client.sendall(b"S")
-        with pytest.raises(OSError, match=r"."):
-            context.wrap_socket(client, server_side=True).recv(1)
+        with pytest.raises(OSError, match=r"."), tls_socket(client, context, server_side=True) as secured:
+            secured.recv(1)
 
     with listening(serve) as dsn:
         problem = problem_of(make_conninfo(dsn, sslmode="verify-full", sslrootcert=str(trusted)))
