@@ -60,9 +60,7 @@ class ForkServer:
         timeout: float = 60,
         stdin: str = os.devnull,
     ) -> subprocess.CompletedProcess[str]:
-        """
-        Exit code and output; `env` is the whole environment, `stdin` a file. Raises subprocess.TimeoutExpired.
-        """
+        """Exit code and output; `env` is the whole environment, `stdin` a path. Raises subprocess.TimeoutExpired."""
         environment = dict(os.environ if env is None else env)
         if any(environment.get(name) != os.environ.get(name) for name in _READ_AT_START):
             assert stdin == os.devnull, "a new interpreter gets no input here"
