@@ -39,7 +39,7 @@ _NAMES = tuple(dict.fromkeys(PACKERS.values()))
 
 _BREAKS = "Find out why the backup is damaged, and have its script fail where a part of it fails"
 _DUMP = "Make a new dump now, and verify it before it gets its name"
-_SHOW_END = "| tail -n 12  # what there is of it ends so"
+_SHOW_END = "| tail -n 12  # the end of its content"
 BROKEN_ARCHIVE = Remedy(
     _BREAKS, "aws {{ endpoint_option }} s3 cp {{ url }} - | pg_restore -f /dev/null  # says where it breaks"
 )
