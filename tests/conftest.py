@@ -3,6 +3,7 @@
 import signal
 
 from tests.property_tests import load_profile
+from tests.servers.aws import aws_program
 from tests.servers.dumps import dumps, only_pg_restore
 from tests.servers.interpreters import fork_server, interpreter, new_interpreter
 from tests.servers.memory import prefer_memory
@@ -40,6 +41,7 @@ from tests.tiers import (
 __all__ = [
     "admin",
     "aws_models",
+    "aws_program",
     "bucket",
     "busybox",
     "busybox_tools",

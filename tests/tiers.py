@@ -24,6 +24,7 @@ COLLECTED = pytest.StashKey[dict[str, frozenset[str]]]()
 
 _CLUSTER = {"programs", "programs_that_move"}
 _FETCHED = {
+    "aws_program",
     "barman_packages",
     "busybox",
     "changing_over_programs",

@@ -278,8 +278,12 @@ class RunHooks:
             session.exitstatus = session.exitstatus or ExitCode.INTERNAL_ERROR
             sys.stderr.write("".join(f"opscheck: {text}\n" for text in self._unwritten))
 
-    def pytest_terminal_summary(self) -> None:
-        """Print the findings, worst first."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self) -> Generator[None]:
+        """Print the findings, worst first; warnings contain text of targets too."""
+        if is_job_log():
+            self._terminal.make_warnings_harmless()
+        yield
         if self._run is not None:
             self._terminal.summary(self._run)
 

@@ -12,7 +12,7 @@ from opscheck.core.record import Run
 from opscheck.core.redaction import Secrets
 from opscheck.gathering.gatherer import Progress
 from opscheck.reports.terminal import summary
-from opscheck.reports.text import cut, one_line, without_workflow_commands
+from opscheck.reports.text import cut, for_job_log, one_line, without_workflow_commands
 
 _JOB_LOGS = {"GITHUB_ACTIONS": "true", "GITLAB_CI": "true", "TF_BUILD": "True"}
 
@@ -66,6 +66,12 @@ class Terminal:
         if self._config.getoption("reruns", None):
             reporter.write_line("opscheck: --reruns sends no query again: every rerun judged the same answers.")
             reporter.write_line("Run the whole command again to query the targets again.")
+
+    def make_warnings_harmless(self) -> None:
+        """Write out the commands in pytest's warnings, which it prints next."""
+        reporter = self._reporter()
+        for warning in reporter.stats.get("warnings", []) if reporter is not None else []:
+            warning.message = for_job_log(warning.message)
 
     def _reporter(self) -> Any:
         # The class of the reporter is not public API; it may be absent (-p no:terminal).

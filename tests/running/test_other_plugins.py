@@ -13,6 +13,8 @@ POLICY = """
 """
 COMMANDS = ("::add-mask::x", "##[group]x", "##vso[task.setvariable]x", "section_start:1:x")
 NOISY = """
+import warnings
+
 from opscheck import Expectation, Findings
 
 class Noisy(Expectation, check="tank.noisy"):
@@ -20,6 +22,7 @@ class Noisy(Expectation, check="tank.noisy"):
 
 def test_it_is_quiet(expectation: Noisy, findings: Findings) -> None:
     '''It is quiet.'''
+    warnings.warn("first\\n::set-output::w\\n ##[error]x\\rsection_start:1:w")
     print("::add-mask::x\\rfoo\\r::error::y")
     print("  ::set-env::z ##[group]x ##vso[task.complete]y \\x1b[0Ksection_start:1:x\\r\\x1b[0K")
     findings.add(observed="::error::a", expected="##[b]", evidence=["::notice::c", "section_end:2:d"])
@@ -76,6 +79,7 @@ def test_job_log_has_no_command_of_a_target(plain_project, monkeypatch, variable
 
     assert outcome.ret == 1
     assert "FAILURES" in outcome.out
+    assert "warnings summary" in outcome.out
     assert not [line for line in outcome.out.replace("\r", "\n").splitlines() if line.lstrip().startswith("::")]
     assert not [mark for mark in ("##[", "##vso[", "section_start:", "section_end:", "\r") if mark in outcome.out]
 

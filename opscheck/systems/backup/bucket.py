@@ -40,7 +40,7 @@ UNVERSIONED = Remedy(
 UNLOCKED = Remedy(
     "Set a default retention with object lock, so that a stolen key cannot delete backups",
     f"{_S3API} put-object-lock-configuration --bucket {{{{ bucket }}}} --object-lock-configuration"
-    " 'ObjectLockEnabled=Enabled,Rule={DefaultRetention={Mode=GOVERNANCE,Days=30}}'  # it cannot be taken off again",
+    " 'ObjectLockEnabled=Enabled,Rule={DefaultRetention={Mode=GOVERNANCE,Days=30}}'  # it cannot be removed again",
 )
 UNENCRYPTED = Remedy(
     "Enable default encryption of the bucket",

@@ -37,13 +37,13 @@ _UNPACKED = (".dump", ".tar", ".sql", "/")
 _NAMES = tuple(dict.fromkeys(PACKERS.values()))
 
 
-_BREAKS = "Find out why the backup is damaged, and have its script fail where a part of it fails"
-_DUMP = "Make a new dump now, and verify it before it gets its name"
-_SHOW_END = "| tail -n 12  # the end of its content"
+_BREAKS = "Find out why the backup is damaged, and let its script fail when a part of it fails"
+_DUMP = "Make a new dump now, and verify it before renaming it"
+_SHOW_END = "| tail -n 12  # show the last lines of the dump"
 BROKEN_ARCHIVE = Remedy(
-    _BREAKS, "aws {{ endpoint_option }} s3 cp {{ url }} - | pg_restore -f /dev/null  # says where it breaks"
+    _BREAKS, "aws {{ endpoint_option }} s3 cp {{ url }} - | pg_restore -f /dev/null  # prints where it breaks"
 )
-BROKEN_ARCHIVE_FILE = Remedy(_BREAKS, "pg_restore -f /dev/null {{ file }}  # says where it breaks")
+BROKEN_ARCHIVE_FILE = Remedy(_BREAKS, "pg_restore -f /dev/null {{ file }}  # prints where it breaks")
 BROKEN_PACKED: Mapping[str, Remedy] = {
     packer: Remedy(_BREAKS, f"aws {{{{ endpoint_option }}}} s3 cp {{{{ url }}}} - | {packer} -dc {_SHOW_END}")
     for packer in _NAMES
@@ -53,8 +53,8 @@ BROKEN_PACKED_FILE: Mapping[str, Remedy] = {
 }
 BROKEN = Remedy(_BREAKS)
 _DIFFERS = "Find out whether the upload or the store changed the backup"
-DIFFERING = Remedy(_DIFFERS, "aws {{ endpoint_option }} s3 cp {{ url }} - | sha256sum  # as it is now")
-DIFFERING_FILE = Remedy(_DIFFERS, "sha256sum {{ file }}  # as it is now")
+DIFFERING = Remedy(_DIFFERS, "aws {{ endpoint_option }} s3 cp {{ url }} - | sha256sum  # compare with the recorded sum")
+DIFFERING_FILE = Remedy(_DIFFERS, "sha256sum {{ file }}  # compare with the recorded sum")
 _CUSTOM = (
     "pg_dump -d {0} -Fc -f {{{{ new_dump }}}}.tmp && pg_restore -f /dev/null {{{{ new_dump }}}}.tmp"
     " && mv {{{{ new_dump }}}}.tmp {{{{ new_dump }}}}"
@@ -125,9 +125,9 @@ class BackupContent(OfSeries, check="backup.content"):
         **LOCATION_FACTS,
         "url": "the backup, as s3://…",
         "file": "its path, in a folder",
-        "database": "the database that a broken dump is of, where it says so",
-        "new_dump": "a name for a new dump",
-        "published": "where a new one belongs, as s3://…",
+        "database": "the database of the damaged dump, where the dump names it",
+        "new_dump": "the file name of a new dump",
+        "published": "the place of the new dump, as s3://…",
         **RERUN_FACTS,
     }
     former_fact_names: ClassVar = {

@@ -37,7 +37,7 @@ _ABOVE_NOTHING = only(
 FAILED = Remedy("Find out why no good backup was written, and fix it")
 SMALL = Remedy(
     "Look into the small backup for an error message of the dump",
-    "aws {{ endpoint_option }} s3 cp {{ url }} - | head -c 1000 | od -c | head  # the content of the small backup",
+    "aws {{ endpoint_option }} s3 cp {{ url }} - | head -c 1000 | od -c | head  # show its content",
 )
 ARCHIVED = Remedy(
     "Keep the newest backup out of the archive, and restore this one from it",
@@ -50,7 +50,7 @@ DELETED = Remedy(
 UNFINISHED = Remedy(
     "Abort the upload, and let a lifecycle rule abort unfinished ones",
     "aws {{ endpoint_option }} s3api abort-multipart-upload --bucket {{ bucket }} --key {{ key }}"
-    " --upload-id {{ upload_id }}  # unless it still goes on",
+    " --upload-id {{ upload_id }}  # unless it is still running",
 )
 
 

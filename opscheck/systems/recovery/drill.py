@@ -23,10 +23,10 @@ _WITHIN_OF_RTO = 2
 _DAMAGED = "Make a good backup now, then find out why this one cannot be restored"
 DAMAGED = Remedy(
     _DAMAGED,
-    "aws {{ endpoint_option }} s3 cp {{ url }} damaged && pg_restore -f /dev/null damaged  # says where it breaks",
+    "aws {{ endpoint_option }} s3 cp {{ url }} damaged && pg_restore -f /dev/null damaged  # prints where it breaks",
 )
 DAMAGED_FILE = Remedy(
-    _DAMAGED, "pg_restore -f /dev/null {{ file }}  # says where it breaks; of a plain dump, see its last lines"
+    _DAMAGED, "pg_restore -f /dev/null {{ file }}  # prints where it breaks; of a plain dump, read the last lines"
 )
 NEWER_DUMP = Remedy(
     "Restore into a PostgreSQL that is as new as the one that was dumped",

@@ -210,7 +210,9 @@ def test_sum_that_differs_is_found_with_both_also_where_nothing_else_is_wrong(he
 
     assert f"sha256 {hashlib.sha256(bytes(changed)).hexdigest()}" == finding.observed
     assert f"{recorded}, as {key()}.sha256 says" == finding.expected
-    assert f"sha256sum {here.path}/{key()}  # as it is now" in commands(here, finding, checksum="sidecar")
+    assert f"sha256sum {here.path}/{key()}  # compare with the recorded sum" in commands(
+        here, finding, checksum="sidecar"
+    )
 
 
 def test_damaged_upload_is_reported_from_a_dump_that_was_bad_from_the_start(here, dumps):
