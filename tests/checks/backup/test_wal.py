@@ -24,7 +24,7 @@ from opscheck.transport.processes import wait_until
 from tests.servers.archiving import Archiving, archiving
 from tests.servers.looking import look, missing
 from tests.servers.replication import Replication, ask, replication, write
-from tests.servers.typing_in import type_in
+from tests.servers.typed_commands import type_in
 
 RPO = {"P2": "15m", "P0": "1h"}
 NOTHING = {"P1": "0s"}

@@ -29,7 +29,7 @@ from opscheck.testing import expect
 from opscheck.transport.processes import wait_until
 from tests.servers.looking import look, missing
 from tests.servers.pgbouncer import PgBouncer
-from tests.servers.typing_in import commands_of, type_command
+from tests.servers.typed_commands import commands_of, type_command
 
 ODD = "odd-name.of-it"
 WAITED = {"P2": "100ms", "P0": "1h"}

@@ -10,7 +10,7 @@ from opscheck.systems.pgbouncer.permissions import render
 from opscheck.systems.pgbouncer.pools import RESUME, ListPools, PgbouncerPools, Pool, PooledDatabase, Pools
 from opscheck.systems.pgbouncer.target import PgbouncerTarget
 from opscheck.testing import expect, judge
-from tests.servers.typing_in import commands_of
+from tests.servers.typed_commands import commands_of
 
 TARGET = PgbouncerTarget(kind="pgbouncer", dsn="postgresql://opscheck:hunter2@bouncer:6432/pgbouncer")
 QUIET = Pools(pools=(), databases=(PooledDatabase(name="shop", server="db:5432"),), clients=0)

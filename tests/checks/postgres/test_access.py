@@ -13,7 +13,7 @@ from opscheck.demo.postgres import PostgreSQL
 from opscheck.systems.postgres.access import CREATE_ROLE, DEMOTE, PostgresAccess
 from tests.servers.clients import superuser
 from tests.servers.looking import look
-from tests.servers.typing_in import commands_of, type_in
+from tests.servers.typed_commands import commands_of, type_in
 
 Judged = Callable[..., Findings]
 

@@ -22,7 +22,7 @@ from opscheck.systems.postgres.activity import (
 from opscheck.transport.processes import wait_until
 from tests.servers.clients import client, idle_in_transaction, long_query, state
 from tests.servers.looking import look, missing
-from tests.servers.typing_in import commands_of, type_in
+from tests.servers.typed_commands import commands_of, type_in
 
 NOTHING = {"P2": "0s"}
 LONG = {"P2": "1h"}

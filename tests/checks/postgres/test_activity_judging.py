@@ -19,7 +19,7 @@ from opscheck.systems.postgres.activity import (
 )
 from opscheck.systems.postgres.sessions import Session, describe
 from opscheck.testing import Answers, expect, judge
-from tests.servers.typing_in import commands_of
+from tests.servers.typed_commands import commands_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")

@@ -26,7 +26,7 @@ from opscheck.transport.processes import wait_until
 from tests.servers.archiving import Archiving, archiving
 from tests.servers.looking import look, missing
 from tests.servers.replication import ask, replication, write
-from tests.servers.typing_in import commands_of, type_in
+from tests.servers.typed_commands import commands_of, type_in
 
 CATALOGUE = {
     "waiting": {"P2": "5m", "P1": "15m"},

@@ -24,7 +24,7 @@ from opscheck.systems.postgres.connections import (
 )
 from tests.servers.clients import superuser
 from tests.servers.looking import look, missing
-from tests.servers.typing_in import commands_of, suggested, type_command
+from tests.servers.typed_commands import commands_of, suggested, type_command
 
 GUIDE = {"P2": "75%", "P0": "90%"}
 

@@ -23,7 +23,7 @@ from tests.registries import BUNDLED
 from tests.servers.clients import client, idle_in_transaction
 from tests.servers.looking import answers_of, look, missing
 from tests.servers.replication import replication
-from tests.servers.typing_in import commands_of, type_in
+from tests.servers.typed_commands import commands_of, type_in
 
 INVALID = {"invalid": {"P2": 0}}
 DUPLICATES = {"duplicates": {"P3": "0B", "P2": "1GB"}}

@@ -26,7 +26,7 @@ from opscheck.systems.postgres.locks import (
 from opscheck.transport.processes import wait_until
 from tests.servers.clients import Client, blocked, client, idle_in_transaction, long_query, state, superuser
 from tests.servers.looking import look, missing
-from tests.servers.typing_in import commands_of, type_in
+from tests.servers.typed_commands import commands_of, type_in
 
 NOTHING = {"P1": "0s"}
 LONG = {"P1": "1h"}

@@ -22,7 +22,7 @@ from opscheck.systems.postgres.locks import (
 )
 from opscheck.systems.postgres.sessions import Session
 from opscheck.testing import expect, judge
-from tests.servers.typing_in import commands_of
+from tests.servers.typed_commands import commands_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")

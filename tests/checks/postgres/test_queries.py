@@ -17,7 +17,7 @@ from opscheck.demo.postgres import DATABASE, PostgreSQL, installed_versions
 from opscheck.systems.postgres.probe import open_session
 from opscheck.systems.postgres.queries import CountStatements, PostgresQueries, StatementCounters
 from tests.servers.looking import look, missing
-from tests.servers.typing_in import type_in
+from tests.servers.typed_commands import type_in
 
 COUNTERS = CountStatements("target")
 NOW = datetime.now(UTC)

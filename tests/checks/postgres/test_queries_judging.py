@@ -20,7 +20,7 @@ from opscheck.systems.postgres.queries import (
 )
 from opscheck.testing import NOON, expect, judge
 from tests.servers.looking import missing
-from tests.servers.typing_in import commands_of
+from tests.servers.typed_commands import commands_of
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")
 COUNTERS, TEXTS = CountStatements("target"), ReadStatements("target")

@@ -16,7 +16,7 @@ from opscheck.demo.postgres import PostgreSQL
 from opscheck.systems.postgres.probe import open_session
 from opscheck.systems.postgres.query import PostgresQuery, Select
 from tests.servers.looking import look, missing
-from tests.servers.typing_in import suggested, type_in
+from tests.servers.typed_commands import suggested, type_in
 
 Judged = Callable[..., Findings]
 DATABASE = "database integration_db"

@@ -28,7 +28,7 @@ from opscheck.testing import expect
 from opscheck.transport.processes import wait_until
 from tests.servers.looking import look, missing
 from tests.servers.replication import Replication, ask, replication, write
-from tests.servers.typing_in import commands_of, type_in
+from tests.servers.typed_commands import commands_of, type_in
 
 CATALOGUE = {"lag": {"P2": "30s", "P1": "5m"}, "lag_bytes": {"P2": "256MB", "P1": "2GB"}}
 NO_LAG = {"P2": "200ms", "P1": "1h"}

@@ -26,7 +26,7 @@ from opscheck.systems.postgres.replication import (
 )
 from tests.servers.looking import look, missing
 from tests.servers.replication import ask, replication, write
-from tests.servers.typing_in import commands_of, type_in
+from tests.servers.typed_commands import commands_of, type_in
 
 CATALOGUE = {"slot_retained": {"P1": "5GB", "P0": "20GB"}, "slot_inactive": {"P2": "10m", "P1": "1h"}}
 SOON_LOST = {"slot_retained": {"P2": "5GB", "P0": "20GB"}}

@@ -17,7 +17,7 @@ from opscheck.systems.postgres.releases import KNOWN_ON
 from opscheck.systems.postgres.settings import SET, PostgresSettings
 from opscheck.transport.processes import wait_until
 from tests.servers.looking import look, missing
-from tests.servers.typing_in import commands_of, type_in
+from tests.servers.typed_commands import commands_of, type_in
 
 Judged = Callable[..., Findings]
 Superuser = psycopg.Connection[Any]

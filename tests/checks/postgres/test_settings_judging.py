@@ -25,7 +25,7 @@ from opscheck.systems.postgres.settings import (
 )
 from opscheck.testing import expect, judge
 from tests.servers.looking import missing
-from tests.servers.typing_in import commands_of
+from tests.servers.typed_commands import commands_of
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")
 JUST_THEN = datetime(2026, 8, 13, tzinfo=UTC)

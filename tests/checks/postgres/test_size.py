@@ -29,7 +29,7 @@ from opscheck.systems.postgres.size import (
 )
 from tests.servers.clients import superuser
 from tests.servers.looking import look, missing
-from tests.servers.typing_in import commands_of, type_in
+from tests.servers.typed_commands import commands_of, type_in
 
 SEQUENCES = {"P2": "75%", "P1": "90%"}
 FULL = 2_147_483_647

@@ -25,7 +25,7 @@ from opscheck.systems.postgres.size import (
     Sizes,
 )
 from opscheck.testing import NOON, Answers, expect
-from tests.servers.typing_in import commands_of
+from tests.servers.typed_commands import commands_of
 
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://someone@127.0.0.1/shop")
 DAY = timedelta(days=1)

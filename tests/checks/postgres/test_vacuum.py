@@ -20,7 +20,7 @@ from tests.registries import BUNDLED
 from tests.servers.clients import idle_in_transaction
 from tests.servers.looking import look, missing
 from tests.servers.replication import replication
-from tests.servers.typing_in import commands_of, type_in
+from tests.servers.typed_commands import commands_of, type_in
 
 AT_ONCE = {"counted_for": "0s"}
 DEAD = {"dead_rows": {"P3": "200%", "P2": "500%"}, **AT_ONCE}

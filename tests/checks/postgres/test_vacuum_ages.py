@@ -20,7 +20,7 @@ from tests.checks.postgres.worlds import burn, burn_many, snapshot
 from tests.servers.clients import idle_in_transaction
 from tests.servers.looking import look, missing
 from tests.servers.replication import replication
-from tests.servers.typing_in import type_in
+from tests.servers.typed_commands import type_in
 
 Judged = Callable[..., Findings]
 

@@ -14,7 +14,7 @@ from opscheck.systems.postgres.vacuum import (
     XminHolders,
 )
 from opscheck.testing import expect, judge
-from tests.servers.typing_in import commands_of
+from tests.servers.typed_commands import commands_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -11,7 +11,7 @@ from opscheck.core.observation import ProblemKind
 from opscheck.core.record import Finding
 from opscheck.systems.postgres.vacuum import VACUUM, PostgresVacuum, Table, Tables
 from opscheck.testing import expect
-from tests.servers.typing_in import commands_of
+from tests.servers.typed_commands import commands_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TARGET = PostgresTarget(kind="postgres", dsn="postgresql://h/shop")

@@ -20,7 +20,7 @@ from opscheck.systems.pgbouncer.pools import (
     PgbouncerPools,
 )
 from tests.servers.pgbouncer import PgBouncer
-from tests.servers.typing_in import type_command
+from tests.servers.typed_commands import type_command
 
 READER, ADMIN = "opscheck", "bouncer_admin"
 

@@ -31,7 +31,7 @@ from opscheck.systems.postgres.connections import RefusedBy
 from tests.checks.postgres.worlds import execute
 from tests.servers.replication import Replication
 from tests.servers.replication import replication as replicated
-from tests.servers.typing_in import type_command
+from tests.servers.typed_commands import type_command
 from tests.systems.postgres import typed_states as states
 from tests.systems.postgres.typed_states import TABLE, State, after, role, setting, shop, unused_slot
 
