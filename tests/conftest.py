@@ -35,6 +35,7 @@ from tests.tiers import (
     pytest_configure,
     pytest_make_collect_report,
     pytest_runtest_makereport,
+    pytest_sessionfinish,
 )
 
 # Imported in more than one conftest.py, each would be another fixture with servers of its own.
@@ -69,6 +70,7 @@ __all__ = [
     "pytest_configure",
     "pytest_make_collect_report",
     "pytest_runtest_makereport",
+    "pytest_sessionfinish",
     "redis_program",
     "redis_seven",
     "s3_server",
