@@ -39,6 +39,7 @@ from tests.tiers import (
     pytest_configure,
     pytest_make_collect_report,
     pytest_runtest_makereport,
+    pytest_sessionfinish,
 )
 
 # Imported in more than one conftest.py, each would be another fixture with servers of its own.
@@ -74,6 +75,7 @@ __all__ = [
     "pytest_configure",
     "pytest_make_collect_report",
     "pytest_runtest_makereport",
+    "pytest_sessionfinish",
     "redis_program",
     "redis_seven",
     "s3_server",

@@ -6,7 +6,7 @@ A tier is what one target of the Makefile runs. A test on a server of several ve
 """
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 
 import pytest
 
@@ -20,6 +20,11 @@ TIERS = {
 }
 NO_SKIPS = "OPSCHECK_NO_SKIPS"
 """The environment variable under which a skipped test is a failure."""
+
+AGAIN = "tiers/again"
+"""The key in pytest's cache of the failed tests that `.ci/run` may run again."""
+
+_FEW = 10
 
 COLLECTED = pytest.StashKey[dict[str, frozenset[str]]]()
 """The tiers of every collected item by node id, before any is deselected."""
@@ -120,3 +125,20 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 def _forbidden(report: pytest.TestReport | pytest.CollectReport) -> str:
     why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
     return f"{why}; {NO_SKIPS} makes it a failure"
+
+
+@pytest.hookimpl(trylast=True)  # after pytest has written which tests failed
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """List the failed tests for `.ci/run` where they may run again."""
+    cache = getattr(session.config, "cache", None)
+    if cache is None or hasattr(session.config, "workerinput"):
+        return
+    failed = sorted(cache.get("cache/lastfailed", {}))
+    if may_run_again(exitstatus, failed):
+        cache.set(AGAIN, failed)
+
+
+def may_run_again(exit_status: int, failed: Collection[str]) -> bool:
+    """Whether every other test has run and passed, so that a few may be flaky. A file that failed is not a test."""
+    tests = all("::" in one for one in failed)
+    return exit_status == pytest.ExitCode.TESTS_FAILED and 0 < len(failed) <= _FEW and tests

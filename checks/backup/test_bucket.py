@@ -12,6 +12,8 @@ from opscheck.core.query import Query
 from opscheck.core.remedy import Remedy
 from opscheck.core.units import Duration, Graded, Severity
 from opscheck.systems.backup.bucket import (
+    NO_REPLICATION,
+    NO_RULES,
     PUBLIC,
     RULES,
     UNBLOCKED,
@@ -75,7 +77,8 @@ class _Case:
             case Replication(rules=rules) if not any(wanted.prefix.startswith(begins) for begins, _ in rules):
                 only = ", ".join(begins for begins, _ in rules)
                 observed = f"only copied: {only}" if rules else "copied nowhere"
-                self._find(wanted.replication, UNREPLICATED, observed, "copied to another bucket")
+                remedy = UNREPLICATED if rules else NO_REPLICATION
+                self._find(wanted.replication, remedy, observed, "copied to another bucket")
             case Lifecycle() as lifecycle:
                 self._judge_lifecycle(lifecycle)
 
@@ -119,17 +122,20 @@ class _Case:
         ):
             for action in actions if limit is not None else ():
                 self._grade(name, limit, action)
-        self._judge_deletion("old versions", wanted.noncurrent_gone_after, _version_deletions(all_over))
-        self._judge_deletion("unfinished uploads", wanted.uploads_gone_after, _upload_deletions(all_over))
+        self._judge_deletion(found, "old versions", wanted.noncurrent_gone_after, _version_deletions(all_over))
+        self._judge_deletion(found, "unfinished uploads", wanted.uploads_gone_after, _upload_deletions(all_over))
 
-    def _judge_deletion(self, what: str, limit: Graded[Duration] | None, actions: Sequence["Action"]) -> None:
+    def _judge_deletion(
+        self, found: Lifecycle, what: str, limit: Graded[Duration] | None, actions: Sequence["Action"]
+    ) -> None:
         """Judge the earliest deletion, which must exist."""
         if limit is not None and actions:
             self._grade(f"{what} are deleted after", limit, min(actions, key=lambda action: action.after))
         elif limit is not None:
             where = f" under {self.expectation.prefix}" if self.expectation.prefix else ""
             severity, largest = limit.steps[-1]
-            self._find(severity, RULES, f"no rule deletes all {what}{where}", f"deleted within {largest}")
+            remedy = RULES if found.rules else NO_RULES
+            self._find(severity, remedy, f"no rule deletes all {what}{where}", f"deleted within {largest}")
 
     def _grade(self, name: str, limit: Graded[Duration] | None, action: "Action") -> None:
         rule = action.rule

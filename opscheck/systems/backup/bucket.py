@@ -47,9 +47,11 @@ UNENCRYPTED = Remedy(
     f"{_S3API} put-bucket-encryption --bucket {{{{ bucket }}}} --server-side-encryption-configuration"
     ' \'{"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}\'',
 )
+# To read a configuration that the bucket does not have is an error, so these two have no command.
+NO_REPLICATION = Remedy("Replicate the backups to another bucket")
+NO_RULES = Remedy("Give the bucket a lifecycle rule for this")
 UNREPLICATED = Remedy(
-    "Replicate the backups to another bucket",
-    f"{_S3API} get-bucket-replication --bucket {{{{ bucket }}}} || true  # not found: the bucket has no rule",
+    "Let a replication rule cover the backups", f"{_S3API} get-bucket-replication --bucket {{{{ bucket }}}}"
 )
 RULES = Remedy(
     "Correct the lifecycle rules of the bucket",
@@ -78,7 +80,7 @@ class BackupBucket(Expectation, check="backup.bucket"):
         "replication",
         *_LIFECYCLE,
     )
-    remedies = (PUBLIC, UNBLOCKED, UNVERSIONED, UNLOCKED, UNENCRYPTED, UNREPLICATED, RULES)
+    remedies = (PUBLIC, UNBLOCKED, UNVERSIONED, UNLOCKED, UNENCRYPTED, NO_REPLICATION, UNREPLICATED, NO_RULES, RULES)
     former_fact_names: ClassVar = {
         **former_of_bucket("public", "bucket", PUBLIC),
         **former_of_bucket("open", "bucket", UNBLOCKED),

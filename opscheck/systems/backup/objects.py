@@ -37,7 +37,7 @@ _ABOVE_NOTHING = only(
 FAILED = Remedy("Find out why no good backup was written, and fix it")
 SMALL = Remedy(
     "Look into the small backup for an error message of the dump",
-    "aws {{ endpoint_option }} s3 cp {{ url }} - | head -c 1000 | xxd | head  # show its content",
+    "aws {{ endpoint_option }} s3 cp {{ url }} - | head -c 1000 | od -c | head  # show its content",
 )
 ARCHIVED = Remedy(
     "Keep the newest backup out of the archive, and restore this one from it",

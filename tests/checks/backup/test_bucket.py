@@ -268,11 +268,15 @@ def test_only_what_is_named_is_asked():
         (ObjectLock(), {"object_lock": {"P2": "7d"}}, "put-object-lock-configuration --bucket backups"),
         (PolicyStatus(public=True), {"policy_not_public": True}, "get-bucket-policy --bucket backups"),
         (
-            Replication(),
-            {"replication": True},
-            "get-bucket-replication --bucket backups || true  # not found: the bucket has no rule",
+            Replication(rules=(("logs/", "copy"),)),
+            {"replication": True, "prefix": "db/"},
+            "get-bucket-replication --bucket backups",
         ),
-        (Lifecycle(), {"uploads_gone_after": {"P3": "7d"}}, "get-bucket-lifecycle-configuration --bucket backups"),
+        (
+            Lifecycle(rules=(LifecycleRule(expires_days=30),)),
+            {"uploads_gone_after": {"P3": "7d"}},
+            "get-bucket-lifecycle-configuration --bucket backups",
+        ),
     ],
 )
 def test_each_trouble_has_the_one_command_that_mends_it(answer, fields, command):
@@ -280,3 +284,14 @@ def test_each_trouble_has_the_one_command_that_mends_it(answer, fields, command)
 
     (shown,) = typed(expect(BackupBucket, TARGET, severity="P2", **fields), finding)
     assert shown.startswith(f"aws s3api {command}")
+
+
+@pytest.mark.parametrize(
+    ("answer", "fields"),
+    [(Replication(), {"replication": True}), (Lifecycle(), {"uploads_gone_after": {"P3": "7d"}})],
+    ids=["replication", "lifecycle"],
+)
+def test_missing_configuration_has_no_command_that_reads_it(answer, fields):
+    (finding,) = judged(answer, **fields).violations
+
+    assert finding.remediation.commands == ()
