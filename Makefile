@@ -26,16 +26,16 @@ install: $(READY) ## Install opscheck and all it needs into .venv
 demo: $(READY) ## Check real servers, healthy and then broken
 	$(BIN)/opscheck demo
 
-# tests/tiers.py derives the tiers from what each test uses. AGAIN is further options, by which .ci/run runs failed tests again.
+# tests/tiers.py derives the tiers from what each test uses. OPTIONS is pytest's; .ci/run sets it.
 PYTEST = $(BIN)/pytest -n 3 --dist worksteal --durations=20
 
 .PHONY: test
 test: $(READY) ## Run the tests that need only what is installed here: before every commit
-	$(PYTEST) -m basic $(AGAIN)
+	$(PYTEST) -m basic $(OPTIONS)
 
 .PHONY: test-manners
 test-manners: $(READY) ## Run whole runs, and tests in new interpreters, on workers, and from the wheel
-	$(PYTEST) -m manners $(AGAIN)
+	$(PYTEST) -m manners $(OPTIONS)
 
 .PHONY: coverage
 coverage: $(READY) ## Measure which lines `make test` runs
@@ -48,14 +48,14 @@ coverage: $(READY) ## Measure which lines `make test` runs
 .PHONY: cluster
 cluster: $(READY) ## Run the tests on a real Kubernetes, which is built first, once, in five to ten minutes
 	@command -v go > /dev/null || $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt --group cluster
-	OPSCHECK_REQUIRE_CLUSTER=1 $(BIN)/pytest -n 2 --dist loadfile --durations=20 -m cluster $(AGAIN)
+	OPSCHECK_REQUIRE_CLUSTER=1 $(BIN)/pytest -n 2 --dist loadfile --durations=20 -m cluster $(OPTIONS)
 
 EVERY_VERSION = OPSCHECK_REQUIRE_STORES=1 OPSCHECK_POSTGRES=13,14,15,16,17,18 OPSCHECK_REDIS=6,7
 
 .PHONY: stores
-stores: $(READY) ## Run the tests on fetched programs and on every version of PostgreSQL and Redis
+stores: $(READY) ## Run the tests on fetched programs and on the other versions of PostgreSQL and Redis
 	@$(EVERY_VERSION) $(BIN)/python -m tests.servers.tier
-	$(EVERY_VERSION) $(BIN)/python -m pytest -p tests.servers.tier -n 2 --durations=20 -m stores $(AGAIN)
+	$(EVERY_VERSION) $(BIN)/python -m pytest -p tests.servers.tier -n 2 --durations=20 -m stores $(OPTIONS)
 
 .PHONY: lint
 lint: $(READY) ## Lint, check formatting and the direction of imports

@@ -1,6 +1,10 @@
 """What all tests share: the servers that live until the end, and property tests that are not hurried."""
 
+import gc
 import signal
+from collections.abc import Generator
+
+import pytest
 
 from tests.property_tests import load_profile
 from tests.servers.aws import aws_program
@@ -35,6 +39,7 @@ from tests.tiers import (
     pytest_configure,
     pytest_make_collect_report,
     pytest_runtest_makereport,
+    pytest_sessionfinish,
 )
 
 # Imported in more than one conftest.py, each would be another fixture with servers of its own.
@@ -65,10 +70,12 @@ __all__ = [
     "postgres_templates",
     "postgres_tls",
     "prometheus_program",
+    "pytest_collection",
     "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_make_collect_report",
     "pytest_runtest_makereport",
+    "pytest_sessionfinish",
     "redis_program",
     "redis_seven",
     "s3_server",
@@ -78,6 +85,19 @@ __all__ = [
 prefer_memory()
 
 load_profile()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from what lives until the end: 10,000 tests would be visited again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
 
 # A shell has its background jobs ignore Ctrl-C, and so would every program that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -1,11 +1,13 @@
 """The targets of the Makefile run every test together; skips are failures where none may be skipped."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.tiers import COLLECTED, NO_SKIPS, TIERS
+from tests.servers.stores import WHEELS_POSTGRES
+from tests.tiers import AGAIN, COLLECTED, NO_SKIPS, TIERS
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,6 +24,24 @@ def test_two_tiers_only_for_tests_on_several_versions(request):
     several = [tiers for tiers in request.config.stash[COLLECTED].values() if len(tiers) > 1]
 
     assert set(several) <= {frozenset({"basic", "stores"}), frozenset({"manners", "stores"})}
+
+
+@pytest.mark.parametrize(("tier", "versions"), [("basic", 2), ("stores", 1)])
+def test_version_of_the_wheel_is_in_the_basic_tier_only(pytester, tier, versions):
+    pytester.makepyfile(f"""
+        import pytest
+
+        @pytest.fixture(params=[13, {WHEELS_POSTGRES}])
+        def installation(request):
+            return request.param
+
+        def test_server(installation):
+            assert "{tier}" == "basic" or installation == 13
+    """)
+
+    result = pytester.runpytest_inprocess("-p", "tests.tiers", "-m", tier)
+
+    result.assert_outcomes(passed=versions, deselected=2 - versions)
 
 
 def test_makefile_and_ci_run_each_tier():
@@ -70,3 +90,23 @@ def test_feature_missing_in_the_version_deselects_its_test(pytester):
     """)
 
     pytester.runpytest_inprocess("-p", "tests.tiers").assert_outcomes(passed=1, deselected=1)
+
+
+@pytest.mark.parametrize(
+    ("source", "again"),
+    [
+        ("def test_one(): assert False\ndef test_two(): pass", ["test_it.py::test_one"]),
+        ("def test_one(): pass", None),
+        ("import pytest\n@pytest.mark.parametrize('n', range(11))\ndef test_one(n): assert False", None),
+        ("import no_such_module", None),
+        ("import pytest\ndef test_one(): assert False\ndef test_two(): pytest.exit('crash', 3)", None),
+    ],
+    ids=["one-test", "none", "many", "not-collected", "crash"],
+)
+def test_only_a_few_failed_tests_may_run_again(pytester, source, again):
+    pytester.makepyfile(test_it=source)
+
+    pytester.runpytest_inprocess("-p", "tests.tiers", "-o", "cache_dir=cache")
+    listed = pytester.path / "cache" / "v" / AGAIN
+
+    assert (json.loads(listed.read_text()) if listed.exists() else None) == again

@@ -1,24 +1,31 @@
 """
 Tiers of the tests, derived from the fixtures and parameters that each test uses. They are set as marks at collection.
 
-A tier is what one target of the Makefile runs. A test on a server of several versions is in two tiers: `make test`
-runs it on the version of the wheel, `make stores` on every version.
+A tier is what one target of the Makefile runs. A test on a server of several versions runs on the wheel's version in
+`make test`, and on all others in `make stores`.
 """
 
 import os
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.servers.stores import WHEELS_POSTGRES, WHEELS_REDIS
+
 TIERS = {
     "basic": "`make test`: needs only what `make install` installs",
     "manners": "`make test-manners`: whole runs, new interpreters, workers, signals, the wheel",
-    "stores": "`make stores`: fetched programs, and every version of PostgreSQL and Redis",
+    "stores": "`make stores`: fetched programs, and the other versions of PostgreSQL and Redis",
     "cluster": "`make cluster`: a real Kubernetes",
 }
 NO_SKIPS = "OPSCHECK_NO_SKIPS"
 """The environment variable under which a skipped test is a failure."""
+
+AGAIN = "tiers/again"
+"""The key in pytest's cache of the failed tests that `.ci/run` may run again."""
+
+_FEW = 10
 
 COLLECTED = pytest.StashKey[dict[str, frozenset[str]]]()
 """The tiers of every collected item by node id, before any is deselected."""
@@ -64,9 +71,15 @@ def tiers_of(item: pytest.Item) -> frozenset[str]:
         return frozenset({"manners"})
     first = "manners" if any(item.path.is_relative_to(_TESTS / place) for place in _WHOLE) else "basic"
     # A whole run is about opscheck, and about no version of a server.
-    if fixtures & _VERSIONED and not fixtures & _IN_A_PROCESS:
+    if fixtures & _VERSIONED and not fixtures & _IN_A_PROCESS and not _on_the_wheels(parameters):
         return frozenset({first, "stores"})
     return frozenset({first})
+
+
+def _on_the_wheels(parameters: Mapping[str, object]) -> bool:
+    """Only on the servers that `make test` uses by itself."""
+    wheels = {"installation": WHEELS_POSTGRES, "redis_program": WHEELS_REDIS}
+    return all(parameters.get(name, wheel) == wheel for name, wheel in wheels.items())
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -117,3 +130,20 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 def _forbidden(report: pytest.TestReport | pytest.CollectReport) -> str:
     why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
     return f"{why}; {NO_SKIPS} makes it a failure"
+
+
+@pytest.hookimpl(trylast=True)  # after pytest has written which tests failed
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """List the failed tests for `.ci/run` where they may run again."""
+    cache = getattr(session.config, "cache", None)
+    if cache is None or hasattr(session.config, "workerinput"):
+        return
+    failed = sorted(cache.get("cache/lastfailed", {}))
+    if may_run_again(exitstatus, failed):
+        cache.set(AGAIN, failed)
+
+
+def may_run_again(exit_status: int, failed: Collection[str]) -> bool:
+    """Whether every other test has run and passed, so that a few may be flaky. A file that failed is not a test."""
+    tests = all("::" in one for one in failed)
+    return exit_status == pytest.ExitCode.TESTS_FAILED and 0 < len(failed) <= _FEW and tests
