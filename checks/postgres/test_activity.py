@@ -14,6 +14,7 @@ from opscheck.systems.postgres.activity import (
     SET_STATEMENT_TIMEOUT,
     SET_TRANSACTION_TIMEOUT,
     SHOW_SESSION,
+    SHOW_STANDBYS,
     TERMINATE,
     ActivityAnswer,
     Allowed,
@@ -23,6 +24,7 @@ from opscheck.systems.postgres.sessions import CLIENT, Session, current_state, d
 from opscheck.systems.postgres.thresholds import MOST, Value, add_violated, violated
 
 _TRANSACTION_TIMEOUT_SINCE = 170_000
+_WAITS_FOR_STANDBY = "IPC: SyncRep"
 
 Limits: TypeAlias = dict[str, Graded[Duration]]
 """The limits by clock: query, transaction, idle in transaction."""
@@ -59,7 +61,10 @@ def test_no_client_takes_too_long(expectation: PostgresActivity, observe: Observ
         ends = {"limit": limit.limit(longest), "margin": limit.margin(longest)}
         findings.measure(f"longest {clock}", longest, unit="s", subject=expectation.server, **ends)
     _measure_allowed(allow, took, findings)
-    _judge_sessions(answer, limits, judged, findings)
+    if stuck := _commits_without_standby(answer):
+        _add_missing_standby(answer, stuck, findings.on(expectation.server))
+    pids = {session.pid for session in stuck}
+    _judge_sessions(answer, limits, [one for one in judged if one.session.pid not in pids], findings)
     _require_all(expectation, answer, limits)
 
 
@@ -87,6 +92,29 @@ def _measure_allowed(allow: Iterable[Allowed], took: Sequence[Took], findings: F
             here.measure("longest", max(one.seconds for one in left_out), unit="s")
 
 
+def _commits_without_standby(answer: ActivityAnswer) -> list[Session]:
+    """The sessions that wait for synchronous standbys of which too few are connected."""
+    connected = answer.synchronous_standbys
+    if connected is None or connected >= answer.standbys_required:
+        return []
+    return [session for session in answer.sessions if session.wait == _WAITS_FOR_STANDBY]
+
+
+def _add_missing_standby(answer: ActivityAnswer, stuck: Sequence[Session], findings: Findings) -> None:
+    """One finding with the cause, instead of one for each commit."""
+    waits = "1 commit waits" if len(stuck) == 1 else f"{len(stuck)} commits wait"
+    findings.add(
+        observed=f"{waits} for a synchronous standby: {answer.synchronous_standbys} connected",
+        expected=f"at least {answer.standbys_required} of synchronous_standby_names",
+        since=min((one.query_start for one in stuck if one.query_start is not None), default=None),
+        evidence=(
+            f"synchronous_standby_names is {answer.synchronous_standby_names}",
+            *(describe(session) for session in stuck[:MOST]),
+        ),
+        remedies=(SHOW_STANDBYS,),
+    )
+
+
 def _judge_sessions(answer: ActivityAnswer, limits: Limits, judged: Iterable[Took], findings: Findings) -> None:
     """The sessions beyond a limit: the worst first, then the longest."""
     broken = []
@@ -112,6 +140,8 @@ def _judge_sessions(answer: ActivityAnswer, limits: Limits, judged: Iterable[Too
 def _remedies(answer: ActivityAnswer, session: Session, clocks: list[str]) -> tuple[Remedy, ...]:
     if not session.role:
         return (SHOW_SESSION,)
+    if session.wait == _WAITS_FOR_STANDBY:
+        return (SHOW_SESSION, SHOW_STANDBYS)
     has_transaction_timeout = answer.server_version >= _TRANSACTION_TIMEOUT_SINCE
     suggested = {
         SHOW_SESSION: True,

@@ -1,5 +1,6 @@
 """postgres.activity: long queries and transactions."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ from opscheck.core.units import Duration, Graded, Timeout
 from opscheck.systems.postgres.server import READ_SESSIONS, InServer, ServerQuery
 from opscheck.systems.postgres.sessions import Session
 
+_NUMBER_OF_STANDBYS = re.compile(r"\s*(?:(?:first|any)\s+)?(\d+)\s*\(", re.IGNORECASE)
+
 
 class ActivityAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The sessions with the oldest transactions, and the number of all. opscheck's own session is left out."""
@@ -29,6 +32,15 @@ class ActivityAnswer(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     silent: tuple[str, ...] = ()
     """The roles with track_activities off, whose activity is hidden."""
+    synchronous_standby_names: str = ""
+    synchronous_standbys: int | None = None
+    """The connected standbys that confirm commits; None in older snapshots."""
+
+    @property
+    def standbys_required(self) -> int:
+        """Number of standbys that must confirm a commit, from `FIRST 2 (a, b)`, `ANY 1 (a, b)` or a list."""
+        number = _NUMBER_OF_STANDBYS.match(self.synchronous_standby_names)
+        return int(number[1]) if number else int(bool(self.synchronous_standby_names.strip()))
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,13 @@ SET_TRANSACTION_TIMEOUT = Remedy(
     "Set a transaction_timeout for its role, so that the server ends the next one",
     'echo "alter role :\\"role\\" set transaction_timeout = \'30min\'" '
     "| psql {{ dsn }} -v role={{ role }}  # as a superuser; applies to its next sessions",
+)
+
+# A cancelled commit stays on this server only: neither a cancel nor a timeout is a remedy for a commit that waits.
+SHOW_STANDBYS = Remedy(
+    "Restart or reconnect the synchronous standby; do not cancel the commits, which would then be lost in a failover",
+    "psql {{ dsn }} -c 'show synchronous_standby_names' "
+    "-c 'select application_name, client_addr, state, sync_state from pg_stat_replication'",
 )
 
 
@@ -118,7 +137,8 @@ class PostgresActivity(InServer, check="postgres.activity"):
     No query and no transaction runs longer than allowed.
 
     Client sessions and their parallel workers are judged; autovacuum, walsenders and opscheck's own sessions are not.
-    A query counts once, regardless of its workers. Sessions that `allow` excludes are still measured.
+    A query counts once, regardless of its workers. Sessions that `allow` excludes are still measured. Commits that
+    wait for a synchronous standby that is not connected are one finding at `severity`, regardless of the limits.
     """
 
     any_limit_of = ("query", "transaction", "idle_in_transaction")
@@ -129,6 +149,7 @@ class PostgresActivity(InServer, check="postgres.activity"):
         SET_STATEMENT_TIMEOUT,
         SET_IDLE_TIMEOUT,
         SET_TRANSACTION_TIMEOUT,
+        SHOW_STANDBYS,
     )
     fact_names: ClassVar = {
         "pid": "the session's process id",

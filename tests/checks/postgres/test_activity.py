@@ -1,6 +1,7 @@
 """`postgres.activity` on real servers: sessions that are idle in transaction, that take long, that are allowed to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -16,11 +17,12 @@ from opscheck.systems.postgres.activity import (
     SET_STATEMENT_TIMEOUT,
     SET_TRANSACTION_TIMEOUT,
     SHOW_SESSION,
+    SHOW_STANDBYS,
     TERMINATE,
     PostgresActivity,
 )
 from opscheck.transport.processes import wait_until
-from tests.servers.clients import client, idle_in_transaction, long_query, state
+from tests.servers.clients import client, idle_in_transaction, long_query, state, superuser
 from tests.servers.looking import look, missing
 from tests.servers.typed_commands import commands_of, type_in
 
@@ -247,6 +249,40 @@ def test_suggested_commands_end_idle_and_cancel_running_sessions(server, judged,
         wait_until(lambda: state(admin, running.pid)[0] == "idle", 20, "it was not cancelled")
     (settings,) = admin.execute("SELECT rolconfig FROM pg_roles WHERE rolname = 'app'").fetchone()
     assert ["idle_in_transaction_session_timeout=5min", "statement_timeout=15min"] == sorted(settings)
+
+
+@contextmanager
+def synchronous_standbys(admin, names: str) -> Iterator[None]:
+    """No standby has these names. The reset releases the commits that wait."""
+    admin.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+    admin.execute("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        admin.execute("SELECT pg_reload_conf()")
+
+
+def test_commits_without_standby_are_one_finding(own_server, stack):
+    target = PostgresTarget(kind="postgres", dsn=own_server.dsn())
+    admin = stack.enter_context(superuser(own_server))
+    writers = [stack.enter_context(client(own_server)) for _ in range(2)]
+    writers[0].do("CREATE TABLE paid (id int)")
+    with synchronous_standbys(admin, "FIRST 1 (s1, s2)"):
+        wait_until(lambda: admin.execute("SHOW synchronous_standby_names").fetchone() != ("",), 20, "not reloaded")
+        for writer in writers:
+            writer.begin_to("INSERT INTO paid VALUES (1)")
+            wait_until(lambda one=writer: state(admin, one.pid) == ("active", "IPC"), 20, "no wait for a standby")
+        (finding,) = look(check, PostgresActivity, target, query=NOTHING, severity="P1").violations
+        printed = type_in(PostgresActivity, finding, own_server, query=NOTHING)
+
+    assert finding.severity == Severity.P1
+    assert finding.subject == f"postgresql://127.0.0.1:{own_server.port}/integration_db"
+    assert finding.observed == "2 commits wait for a synchronous standby: 0 connected"
+    assert finding.expected == "at least 1 of synchronous_standby_names"
+    assert finding.evidence[0] == "synchronous_standby_names is FIRST 1 (s1, s2)"
+    assert finding.remediation.commands == commands_of(SHOW_STANDBYS)
+    assert any("s1, s2" in text for text in printed)
 
 
 def of_session(admin, pid: int, what: str) -> Any:

@@ -13,6 +13,7 @@ from opscheck.systems.postgres.activity import (
     SET_STATEMENT_TIMEOUT,
     SET_TRANSACTION_TIMEOUT,
     SHOW_SESSION,
+    SHOW_STANDBYS,
     TERMINATE,
     ActivityAnswer,
     PostgresActivity,
@@ -170,3 +171,31 @@ def test_role_without_track_activities_is_unknown():
 
 def pids(findings: Findings) -> list[int]:
     return [int(one.facts["pid"]) for one in findings.violations]
+
+
+@pytest.mark.parametrize(
+    ("names", "required"),
+    [("", 0), ("s1", 1), ("*", 1), ("s1, s2", 1), ("FIRST 2 (s1, s2)", 2), ("any 3(a, b, c)", 3), (" 2 (a, b)", 2)],
+)
+def test_synchronous_standby_names_give_a_number(names, required):
+    answer = ActivityAnswer(at=NOW, server_version=180_000, sessions=(), total=0, synchronous_standby_names=names)
+
+    assert answer.standbys_required == required
+
+
+@pytest.mark.parametrize("connected", [1, None])
+def test_commit_behind_slow_standby_is_not_to_be_cancelled(connected):
+    waits = active(wait="IPC: SyncRep")
+    expectation = expect(PostgresActivity, TARGET, **LIMITS)
+    answer = ActivityAnswer(
+        at=NOW,
+        server_version=180_000,
+        sessions=(waits,),
+        total=1,
+        synchronous_standby_names="s1",
+        synchronous_standbys=connected,
+    )
+    (finding,) = judge(check, expectation, {expectation.activity: answer}).violations
+
+    assert finding.subject == describe(waits)
+    assert finding.remediation.commands == commands_of(SHOW_SESSION, SHOW_STANDBYS)

@@ -84,6 +84,7 @@ TYPED: Mapping[Remedy, Typed] = {
     activity.SET_STATEMENT_TIMEOUT: changes("ALTER ROLE", role(role="app")),
     activity.SET_IDLE_TIMEOUT: changes("ALTER ROLE", role(role="app")),
     activity.SET_TRANSACTION_TIMEOUT: changes("ALTER ROLE", role(role="app"), since=17),
+    activity.SHOW_STANDBYS: reads("synchronous_standby_names", ANY),
     archiver.SHOW_ARCHIVER: reads("last_failed_wal", states.archiving_fails),
     archiver.SHOW_FAILED: reads("fails_still", states.archiving_fails),
     archiver.SHOW_WAITING: reads(".ready", states.archiving_fails),

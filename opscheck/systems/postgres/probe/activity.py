@@ -15,7 +15,10 @@ _MOST_SESSIONS = 1000
 _SERVER = """
     SELECT clock_timestamp() AS at, current_setting('server_version_num')::int AS server_version,
            (SELECT coalesce(array_agg(DISTINCT coalesce(usename::text, '')), '{}') FROM pg_stat_activity
-            WHERE backend_type = 'client backend' AND state = 'disabled' AND pid <> pg_backend_pid()) AS silent
+            WHERE backend_type = 'client backend' AND state = 'disabled' AND pid <> pg_backend_pid()) AS silent,
+           current_setting('synchronous_standby_names') AS synchronous_standby_names,
+           (SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum'))::int
+               AS synchronous_standbys
 """
 _COLUMNS = """a.pid, coalesce(backend_type, '') AS kind, {leader_pid}::int AS leader_pid,
            coalesce(application_name, '') AS application, coalesce(usename::text, '') AS role,
