@@ -53,7 +53,7 @@ cluster: $(READY) ## Run the tests on a real Kubernetes, which is built first, o
 EVERY_VERSION = OPSCHECK_REQUIRE_STORES=1 OPSCHECK_POSTGRES=13,14,15,16,17,18 OPSCHECK_REDIS=6,7
 
 .PHONY: stores
-stores: $(READY) ## Run the tests on fetched programs and on every version of PostgreSQL and Redis
+stores: $(READY) ## Run the tests on fetched programs and on the other versions of PostgreSQL and Redis
 	@$(EVERY_VERSION) $(BIN)/python -m tests.servers.tier
 	$(EVERY_VERSION) $(BIN)/python -m pytest -p tests.servers.tier -n 2 --durations=20 -m stores $(OPTIONS)
 

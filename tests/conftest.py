@@ -1,6 +1,10 @@
 """What all tests share: the servers that live until the end, and property tests that are not hurried."""
 
+import gc
 import signal
+from collections.abc import Generator
+
+import pytest
 
 from tests.property_tests import load_profile
 from tests.servers.aws import aws_program
@@ -66,6 +70,7 @@ __all__ = [
     "postgres_templates",
     "postgres_tls",
     "prometheus_program",
+    "pytest_collection",
     "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_make_collect_report",
@@ -80,6 +85,19 @@ __all__ = [
 prefer_memory()
 
 load_profile()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from what lives until the end: 10,000 tests would be visited again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
 
 # A shell has its background jobs ignore Ctrl-C, and so would every program that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -1,8 +1,6 @@
 """How commands name their policy, and `-` for standard input and output."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import click
@@ -20,19 +18,13 @@ LAYER = "version: 1\nexpectations: [{id: root, used: {P0: 0%}}]\n"
 
 
 @pytest.fixture(name="opscheck")
-def _opscheck(tmp_path):
+def _opscheck(fork_server, tmp_path, tmp_path_factory):
     """Run a command in its own process: exit code, output and errors."""
+    stdin = tmp_path_factory.mktemp("input") / "stdin"
 
     def run(*words: str, given: str = "") -> tuple[int, str, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "opscheck", *words],
-            cwd=tmp_path,
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        stdin.write_text(given)
+        done = fork_server("opscheck", *words, cwd=tmp_path, stdin=str(stdin))
         return done.returncode, done.stdout, done.stderr
 
     return run

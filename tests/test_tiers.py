@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.stores import WHEELS_POSTGRES
 from tests.tiers import AGAIN, COLLECTED, NO_SKIPS, TIERS
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +24,24 @@ def test_two_tiers_only_for_tests_on_several_versions(request):
     several = [tiers for tiers in request.config.stash[COLLECTED].values() if len(tiers) > 1]
 
     assert set(several) <= {frozenset({"basic", "stores"})}
+
+
+@pytest.mark.parametrize(("tier", "versions"), [("basic", 2), ("stores", 1)])
+def test_version_of_the_wheel_is_in_the_basic_tier_only(pytester, tier, versions):
+    pytester.makepyfile(f"""
+        import pytest
+
+        @pytest.fixture(params=[13, {WHEELS_POSTGRES}])
+        def installation(request):
+            return request.param
+
+        def test_server(installation):
+            assert "{tier}" == "basic" or installation == 13
+    """)
+
+    result = pytester.runpytest_inprocess("-p", "tests.tiers", "-m", tier)
+
+    result.assert_outcomes(passed=versions, deselected=2 - versions)
 
 
 def test_makefile_and_ci_run_each_tier():

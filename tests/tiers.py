@@ -1,19 +1,21 @@
 """
 Tiers of the tests, derived from the fixtures and parameters that each test uses. They are set as marks at collection.
 
-A tier is what one target of the Makefile runs. A test on a server of several versions is in two tiers: `make test`
-runs it on the version of the wheel, `make stores` on every version.
+A tier is what one target of the Makefile runs. A test on a server of several versions runs on the wheel's version in
+`make test`, and on all others in `make stores`.
 """
 
 import os
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Mapping
 
 import pytest
+
+from tests.servers.stores import WHEELS_POSTGRES, WHEELS_REDIS
 
 TIERS = {
     "basic": "`make test`: needs only what `make install` installs",
     "manners": "`make test-manners`: new interpreters, workers, signals, the wheel",
-    "stores": "`make stores`: fetched programs, and every version of PostgreSQL and Redis",
+    "stores": "`make stores`: fetched programs, and the other versions of PostgreSQL and Redis",
     "cluster": "`make cluster`: a real Kubernetes",
 }
 NO_SKIPS = "OPSCHECK_NO_SKIPS"
@@ -64,9 +66,15 @@ def tiers_of(item: pytest.Item) -> frozenset[str]:
     if fixtures & _PROCESSES or any(parameters.get(name, _FORKED) != _FORKED for name in _IN_A_PROCESS):
         return frozenset({"manners"})
     # A whole run is about opscheck, and about no version of a server.
-    if fixtures & _VERSIONED and not fixtures & _IN_A_PROCESS:
+    if fixtures & _VERSIONED and not fixtures & _IN_A_PROCESS and not _on_the_wheels(parameters):
         return frozenset({"basic", "stores"})
     return frozenset({"basic"})
+
+
+def _on_the_wheels(parameters: Mapping[str, object]) -> bool:
+    """Only on the servers that `make test` uses by itself."""
+    wheels = {"installation": WHEELS_POSTGRES, "redis_program": WHEELS_REDIS}
+    return all(parameters.get(name, wheel) == wheel for name, wheel in wheels.items())
 
 
 def pytest_configure(config: pytest.Config) -> None:

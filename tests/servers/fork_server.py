@@ -85,13 +85,17 @@ def _answer(answers: BinaryIO, number: int) -> None:
 
 
 def _become(request: dict[str, Any]) -> None:
-    """Take folder, environment, arguments and output of the request."""
+    """Take folder, environment, arguments, input and output of the request."""
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
     time.tzset()
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        opened = os.open(request[name], os.O_WRONLY | os.O_APPEND)
+    for name, descriptor, mode in (
+        ("stdin", 0, os.O_RDONLY),
+        ("stdout", 1, os.O_WRONLY | os.O_APPEND),
+        ("stderr", 2, os.O_WRONLY | os.O_APPEND),
+    ):
+        opened = os.open(request[name], mode)
         os.dup2(opened, descriptor)
         os.close(opened)
     module, *arguments = request["arguments"]

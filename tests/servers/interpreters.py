@@ -53,15 +53,22 @@ class ForkServer:
         self._lock = threading.Lock()
 
     def __call__(
-        self, *words: str | os.PathLike[str], cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 60
+        self,
+        *words: str | os.PathLike[str],
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60,
+        stdin: str = os.devnull,
     ) -> subprocess.CompletedProcess[str]:
-        """Exit code and output; `env` is the whole environment. Raises subprocess.TimeoutExpired."""
+        """Exit code and output; `env` is the whole environment, `stdin` a path. Raises subprocess.TimeoutExpired."""
         environment = dict(os.environ if env is None else env)
         if any(environment.get(name) != os.environ.get(name) for name in _READ_AT_START):
+            assert stdin == os.devnull, "a new interpreter gets no input here"
             return new(*words, cwd=cwd, env=env, timeout=timeout)
         arguments = [os.fspath(word) for word in words]
         with self._lock, tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as err:
-            code = self._run(arguments, timeout, cwd=str(cwd), env=environment, stdout=out.name, stderr=err.name)
+            files = {"stdin": stdin, "stdout": out.name, "stderr": err.name}
+            code = self._run(arguments, timeout, cwd=str(cwd), env=environment, **files)
             printed = [Path(file.name).read_text(encoding="utf-8") for file in (out, err)]
         return subprocess.CompletedProcess(arguments, code, *printed)
 

@@ -24,7 +24,11 @@ POSTGRES = "OPSCHECK_POSTGRES"
 REDIS = "OPSCHECK_REDIS"
 """The environment variable that names major versions of Redis: the wheel's 6, and Debian's."""
 
-_WHEELS_REDIS = 6
+WHEELS_REDIS = 6
+"""The major version of Redis that tests run on by default."""
+
+WHEELS_POSTGRES = max(installed_versions())
+"""That of PostgreSQL."""
 
 
 def _chosen(variable: str) -> list[int]:
@@ -33,7 +37,7 @@ def _chosen(variable: str) -> list[int]:
 
 def postgres_majors() -> list[int]:
     """The major versions of PostgreSQL to test on; the newest of the wheel's by itself, which is quick."""
-    return _chosen(POSTGRES) or [max(installed_versions())]
+    return _chosen(POSTGRES) or [WHEELS_POSTGRES]
 
 
 @functools.cache
@@ -48,13 +52,13 @@ def postgres(major: int) -> Path:
 
 def redis_majors() -> list[int]:
     """The major versions of Redis to test on."""
-    return _chosen(REDIS) or [_WHEELS_REDIS]
+    return _chosen(REDIS) or [WHEELS_REDIS]
 
 
 @functools.cache
 def redis(major: int) -> Path:
     """The redis-server of a major version. Raises NotThere."""
-    if major == _WHEELS_REDIS:
+    if major == WHEELS_REDIS:
         return wheel.program()
     program = debian() / "redis-server"
     if not version_of(program).startswith(f"{major}."):
