@@ -34,7 +34,7 @@ test: $(READY) ## Run the tests that need only what is installed here: before ev
 	$(PYTEST) -m basic $(OPTIONS)
 
 .PHONY: test-manners
-test-manners: $(READY) ## Run the tests in new interpreters, on workers, and from the wheel
+test-manners: $(READY) ## Run whole runs, and tests in new interpreters, on workers, and from the wheel
 	$(PYTEST) -m manners $(OPTIONS)
 
 .PHONY: coverage

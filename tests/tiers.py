@@ -7,6 +7,7 @@ A tier is what one target of the Makefile runs. A test on a server of several ve
 
 import os
 from collections.abc import Collection, Generator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.servers.stores import WHEELS_POSTGRES, WHEELS_REDIS
 
 TIERS = {
     "basic": "`make test`: needs only what `make install` installs",
-    "manners": "`make test-manners`: new interpreters, workers, signals, the wheel",
+    "manners": "`make test-manners`: whole runs, new interpreters, workers, signals, the wheel",
     "stores": "`make stores`: fetched programs, and the other versions of PostgreSQL and Redis",
     "cluster": "`make cluster`: a real Kubernetes",
 }
@@ -29,6 +30,7 @@ _FEW = 10
 COLLECTED = pytest.StashKey[dict[str, frozenset[str]]]()
 """The tiers of every collected item by node id, before any is deselected."""
 
+_TESTS = Path(__file__).parent
 _CLUSTER = {"programs", "programs_that_move"}
 _FETCHED = {
     "aws_program",
@@ -53,6 +55,8 @@ _VERSIONED = {"installation", "redis_program"}
 _PROCESSES = {"new_interpreter", "wheel"}
 _IN_A_PROCESS = {"interpreter", "manner"}
 _FORKED = "forked"
+_WHOLE = ("demo", "systems/recovery/probe/drilling", "whole", "test_examples.py", "test_import_budget.py")
+"""Tests that start all servers of the demo, restore whole backups or start interpreters: too slow for every commit."""
 
 
 def tiers_of(item: pytest.Item) -> frozenset[str]:
@@ -65,10 +69,11 @@ def tiers_of(item: pytest.Item) -> frozenset[str]:
         return frozenset({"stores"})
     if fixtures & _PROCESSES or any(parameters.get(name, _FORKED) != _FORKED for name in _IN_A_PROCESS):
         return frozenset({"manners"})
+    first = "manners" if any(item.path.is_relative_to(_TESTS / place) for place in _WHOLE) else "basic"
     # A whole run is about opscheck, and about no version of a server.
     if fixtures & _VERSIONED and not fixtures & _IN_A_PROCESS and not _on_the_wheels(parameters):
-        return frozenset({"basic", "stores"})
-    return frozenset({"basic"})
+        return frozenset({first, "stores"})
+    return frozenset({first})
 
 
 def _on_the_wheels(parameters: Mapping[str, object]) -> bool:

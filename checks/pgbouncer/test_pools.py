@@ -17,6 +17,7 @@ from opscheck.systems.pgbouncer.pools import (
     SHOW_CLIENTS,
     SHOW_LIMIT,
     SHOW_POOL,
+    SHOW_SERVER,
     PgbouncerPools,
     Pool,
     Pools,
@@ -78,9 +79,11 @@ def _judge_databases(expectation: PgbouncerPools, answer: Pools, findings: Findi
 def _judge_pools(expectation: PgbouncerPools, answer: Pools, observe: Observe, findings: Findings) -> None:
     for pool in _pools(expectation, answer):
         here = findings.on(f"pool {pool.name}", database=pool.database, user=pool.user, pool_size=pool.size)
-        grade = partial(here.grade, evidence=[_line(pool)], remedies=(SHOW_POOL,))
+        unreachable = pool.up == 0 and pool.waiting > 0
+        grade = partial(here.grade, evidence=[_line(pool)], remedies=(SHOW_SERVER if unreachable else SHOW_POOL,))
         waited, since = Duration(pool.waited_s), observe.now - timedelta(seconds=pool.waited_s)
         detail = "1 client waits" if pool.waiting == 1 else f"{pool.waiting} clients wait"
+        detail += ", no server connection is open" if unreachable else ""
         grade("longest wait for a server connection", waited, expectation.waited, detail=detail, since=since)
         used = Percentage(100.0 * pool.in_use / pool.size if pool.size else 100.0)  # a pool without connections is full
         grade("server connections in use", used, expectation.servers, detail=f"{pool.in_use} of {pool.size}")

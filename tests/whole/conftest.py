@@ -12,7 +12,7 @@ import pytest
 
 from opscheck.bundle import bundled
 from opscheck.demo.environment import Environment
-from tests.servers.interpreters import ForkServer, Interpreter
+from tests.servers.interpreters import NEW, ForkServer, Interpreter, new
 
 DAILY = bundled("policies") / "daily.yaml"
 RECOVERY = bundled("policies") / "recovery.yaml"
@@ -58,6 +58,12 @@ class System:
         done = self._run(*words, cwd=self.folder, env={**os.environ, **self.environment.variables, **variables})
         written = json.loads(record.read_text()) if record.exists() else {}
         return Outcome(done.returncode, done.stdout + done.stderr, written)
+
+
+@pytest.fixture(name="interpreter", scope="session", params=[NEW])
+def _interpreter() -> Interpreter:
+    """In new interpreters only, as users start them. Forked runs are faster, and prove nothing more."""
+    return new
 
 
 @pytest.fixture(name="environment", scope="session")

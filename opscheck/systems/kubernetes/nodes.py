@@ -13,7 +13,7 @@ from opscheck.systems.kubernetes.api_server import ReadVersion
 from opscheck.systems.kubernetes.lists import ListObjects
 from opscheck.systems.kubernetes.objects import Condition, KubernetesObject, Part, Quantities, condition
 from opscheck.systems.kubernetes.pods import ListPods
-from opscheck.systems.kubernetes.scope import Glob, InCluster, Selector, kubectl
+from opscheck.systems.kubernetes.scope import Excluded, Glob, InCluster, Selector, kubectl, names_in_words
 
 
 @final
@@ -182,6 +182,8 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
     """A label selector for nodes, such as `node-role.kubernetes.io/control-plane`; all by default."""
     name: str | None = Field(default=None, min_length=1)
     """Only nodes whose name matches this, with `*` and `?` as in a file name."""
+    excluded: Excluded = ()
+    """Not the nodes whose name matches one of these. A pattern that matches nothing hides nothing."""
     min_matches: Count = 1
     """Minimum number of selected nodes; 0 is for a pool that may be scaled to zero."""
     grace: Duration = Duration.parse("15m")
@@ -233,8 +235,7 @@ class NodesHealthy(InCluster, check="kubernetes.nodes"):
     @property
     def selected(self) -> str:
         """The selection in words: `pool=web named node-* in the cluster`."""
-        named = f" named {self.name}" if self.name else ""
-        return f"{self.selector or 'all'}{named} in {self.where}"
+        return f"{self.selector or 'all'}{names_in_words(self.name, self.excluded)} in {self.where}"
 
     def every_pod(self) -> tuple[ListPods, ...]:
         """The list of all pods, if a limit needs them."""

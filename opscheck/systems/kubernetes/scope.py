@@ -48,6 +48,13 @@ Namespace = Annotated[str, only(_NAMESPACE.fullmatch, "namespace", "the name of 
 Window = Annotated[Duration, only(lambda value: value >= 1, "window", "a duration of 1s or more")]
 Namespaces = Annotated[tuple[Namespace, ...], Field(min_length=1), AfterValidator(_several)]
 Glob = Annotated[str, Field(min_length=1)]
+Excluded = Annotated[tuple[Glob, ...], Field(alias="except")]
+
+
+def names_in_words(name: str | None, excluded: tuple[str, ...]) -> str:
+    """The selection by name in words: ` named web-* except web-old`; empty without one."""
+    named = f" named {name}" if name else ""
+    return named + (f" except {', '.join(excluded)}" if excluded else "")
 
 
 class InCluster(Expectation):
@@ -147,14 +154,19 @@ class Matched(InNamespaces):
 
     name: str | None = Field(default=None, min_length=1)
     """Only objects whose name matches this, with `*` and `?` as in a file name."""
+    excluded: Excluded = ()
+    """
+    Not the objects whose name matches one of these, with `*` and `?` as in a file name.
+
+    They do not count for `min_matches`. A pattern that matches nothing hides nothing, and is not reported.
+    """
     min_matches: Count = 1
     """Minimum number of selected objects; 0 allows none."""
 
     @property
     def selected(self) -> str:
         """The selection in words: `app=api named web-* in namespace shop`."""
-        named = f" named {self.name}" if self.name else ""
-        return f"{self.selector or 'all'}{named} in {self.where}"
+        return f"{self.selector or 'all'}{names_in_words(self.name, self.excluded)} in {self.where}"
 
 
 class OfKind(Matched):

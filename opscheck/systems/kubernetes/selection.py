@@ -51,10 +51,16 @@ def listed_evidence(observe: Observe, queries: Iterable[ListObjects[T]]) -> Evid
 
 
 def matching(expectation: Selecting, objects: Iterable[K]) -> tuple[K, ...]:
-    """The objects that match the selector and the name, sorted by namespace and name."""
-    selector, name = parse_selector(expectation.selector), expectation.name
-    chosen = (one for one in objects if selector.matches(one.labels) and (name is None or fnmatchcase(one.name, name)))
+    """The objects that match the selector and the name and are not excluded, sorted by namespace and name."""
+    selector = parse_selector(expectation.selector)
+    chosen = (one for one in objects if selector.matches(one.labels) and _is_named(expectation, one.name))
     return tuple(sorted(chosen, key=lambda one: (one.namespace, one.name)))
+
+
+def _is_named(expectation: Selecting, name: str) -> bool:
+    if any(fnmatchcase(name, glob) for glob in expectation.excluded):
+        return False
+    return expectation.name is None or fnmatchcase(name, expectation.name)
 
 
 def count_matches(  # noqa: PLR0913 - the counted objects, and by name the parts of the finding
@@ -101,7 +107,7 @@ def there_instead(expectation: Selecting, there: Sequence[KubernetesObject], cou
         return
     yield f"{expectation.where} has {counted}"
     yield from labels_there(parse_selector(expectation.selector).keys, there)
-    if expectation.name is not None:
+    if expectation.name is not None or expectation.excluded:
         yield f"existing names: {_most_frequent(one.name for one in there)}"
 
 

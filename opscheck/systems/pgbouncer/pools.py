@@ -57,7 +57,9 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int = 0
     """Clients that wait for a server connection."""
     waited_s: float = 0
-    """Waiting time of the first of those."""
+    """Waiting time of the first of those, including clients that log in."""
+    up: int | None = None
+    """Server connections that are open; None in older snapshots."""
     servers: int = 0
     """Server connections that are open or being opened."""
     in_use: int = 0
@@ -136,6 +138,10 @@ SHOW_CLIENTS = Remedy(
     "Find the application with too many clients, or raise max_client_conn",
     "psql {{ dsn }} -c 'show clients'  # max_client_conn is {{ max_clients }}",
 )
+SHOW_SERVER = Remedy(
+    "Start the server, or restore PgBouncer's path and login to it; a larger pool does not help",
+    "psql {{ dsn }} -c 'show databases' -c 'show servers'  # {{ database }}: host, port, and state login",
+)
 REACH = Remedy("Start PgBouncer, or restore the network path to it")
 
 
@@ -146,11 +152,12 @@ class PgbouncerPools(Expectation, check="pgbouncer.pools"):
     Short waits are normal for a pool, so the longest wait is judged, not the number of waiting clients. A pool is full
     when its server connections in use reach its `pool_size`; idle ones, including `sv_used`, are free. A paused or
     disabled database is a finding at `severity`, unless `may_be_paused` contains it. Before 1.20, PgBouncer does not
-    report that it is paused as a whole: only waiting clients show it.
+    report that it is paused as a whole: only waiting clients show it. Clients that log in while no server connection is
+    open wait, too: PgBouncer's own `maxwait` is 0 for them.
     """
 
     any_limit_of = ("waited", "servers", "clients")
-    remedies = (SHOW_POOL, SHOW_LIMIT, RESUME, RESUME_DATABASE, ENABLE_DATABASE, SHOW_CLIENTS, REACH)
+    remedies = (SHOW_POOL, SHOW_SERVER, SHOW_LIMIT, RESUME, RESUME_DATABASE, ENABLE_DATABASE, SHOW_CLIENTS, REACH)
     no_answer_remedies = (REACH,)
     fact_names: ClassVar[Mapping[str, str]] = {
         "database": "the database, or the database of a pool",

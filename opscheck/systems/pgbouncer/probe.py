@@ -5,12 +5,14 @@ It only supports the simple query protocol. Columns differ by version, so they a
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
 from typing import Any, TypeAlias
 
 import psycopg
+from msgspec.structs import replace
 from psycopg import pq
 
 from opscheck.core.observation import ProbeError, ProblemKind
@@ -26,6 +28,7 @@ Show: TypeAlias = Callable[[str], list[Row]]
 _CONSOLE = "pgbouncer"
 # Idle servers: `sv_used` have been idle for long, and are tested before reuse.
 _FREE = ("sv_idle", "sv_used")
+_SECONDS = len("2026-03-01 12:00:00")  # a time zone's name may follow
 _NO_CONSOLE = "not the console of PgBouncer"
 _NAME_CONSOLE = "name the database pgbouncer in the dsn: postgresql://user:password@host:6432/pgbouncer"
 
@@ -144,13 +147,41 @@ def _read_pools(show: Show, console: Connection) -> Pools:  # noqa: ARG001 - as 
     users = {row["name"]: row for row in show("USERS")}
     lists = {row["list"]: int(row["items"]) for row in show("LISTS")}
     state = _setting(show, "STATE")
+    pools = [_pool(row, databases, users) for row in show("POOLS") if row["database"] != _CONSOLE]
+    if any(map(_unmeasured, pools)):
+        clients = show("CLIENTS")
+        pools = [replace(pool, waited_s=_waited(pool, clients)) if _unmeasured(pool) else pool for pool in pools]
     return Pools(
-        pools=tuple(_pool(row, databases, users) for row in show("POOLS") if row["database"] != _CONSOLE),
+        pools=tuple(pools),
         databases=tuple(_database(row) for row in databases.values()),
         clients=max(0, lists["used_clients"] + lists.get("login_clients", 0) - 1),
         max_clients=_number(_setting(show, "CONFIG").get("max_client_conn", "")),
         paused=state["paused"] in {"yes", "1"} if "paused" in state else None,
     )
+
+
+def _unmeasured(pool: Pool) -> bool:
+    """True where clients wait and `maxwait` is 0: it leaves out clients that log in."""
+    return pool.waiting > 0 and not pool.waited_s and not pool.up
+
+
+def _waited(pool: Pool, clients: Iterable[Row]) -> float:
+    """
+    The longest time since a waiting client of the pool sent its last message.
+
+    PgBouncer's clock is the last message of a console's client: this query. Raises ProbeError.
+    """
+    try:
+        sent = [(row, datetime.fromisoformat(row["request_time"][:_SECONDS])) for row in clients]
+        now = max(time for row, time in sent if row["database"] == _CONSOLE)
+    except (KeyError, ValueError):
+        raise ProbeError(ProblemKind.UNSUPPORTED, "SHOW CLIENTS does not show request_time") from None
+    starts = [
+        time
+        for row, time in sent
+        if (row["database"], row["user"]) == (pool.database, pool.user) and row["state"].startswith("waiting")
+    ]
+    return max(0.0, (now - min(starts, default=now)).total_seconds())
 
 
 def _setting(show: Show, what: str) -> dict[str, str]:
@@ -176,6 +207,7 @@ def _pool(row: Row, databases: Mapping[str, Row], users: Mapping[str, Row]) -> P
         waiting=int(row["cl_waiting"]),
         waited_s=int(row["maxwait"]) + int(row.get("maxwait_us") or 0) / 1_000_000,
         servers=sum(servers.values()),
+        up=sum(servers.values()) - servers.get("sv_login", 0),
         in_use=sum(count for name, count in servers.items() if name not in _FREE),
         size=(_number(database.get("pool_size", "")) or 0) if own_size is None else own_size,
     )

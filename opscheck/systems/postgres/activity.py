@@ -38,7 +38,7 @@ class ActivityAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def standbys_required(self) -> int:
-        """How many standbys must confirm a commit: `FIRST 2 (a, b)`, `ANY 1 (a, b)`, `2 (a, b)` or a plain list."""
+        """Number of standbys that must confirm a commit, from `FIRST 2 (a, b)`, `ANY 1 (a, b)` or a list."""
         number = _NUMBER_OF_STANDBYS.match(self.synchronous_standby_names)
         return int(number[1]) if number else int(bool(self.synchronous_standby_names.strip()))
 

@@ -366,3 +366,20 @@ def test_commands_name_the_context_that_the_policy_pins():
     (first, *_) = commands(a_node(ready=False, since=ago(hours=1)), target=pinned)
 
     assert "kubectl --context prod -n default describe node node-1" == first
+
+
+# Exclusion by name
+
+
+def test_excluded_node_is_not_judged():
+    nodes = [a_node("node-1"), reporting(a_node("fargate-1"), "KernelDeadlock", "True", ago(hours=1))]
+    limits = {"conditions": {"KernelDeadlock": "False"}}
+
+    assert [one.subject for one in judged(*nodes, **limits).violations] == ["fargate-1", "node-1"]
+    assert [one.subject for one in judged(*nodes, **limits, **{"except": ["fargate-*"]}).violations] == ["node-1"]
+
+
+def test_exclusion_of_every_node_is_a_violation():
+    (violation,) = judged(a_node("fargate-1"), **{"except": ["fargate-*"]}).violations
+
+    assert (violation.subject, violation.observed) == ("all except fargate-* in the cluster", "0 nodes")

@@ -114,3 +114,40 @@ def test_workloads_are_asked_for_only_when_the_policy_needs_them():
 
     assert (ListDeployments("target", "default"), ListStatefulSets("target", "default")) == asked[3:]
     assert 3 == len(tuple(expectation_of().queries()))
+
+
+# Exclusion by name
+
+
+def test_excluded_service_is_not_judged():
+    broken = [a_service("orders-db-ro"), a_service("orders-db")]
+
+    assert [one.subject for one in judged(*broken).violations] == ["orders-db", "orders-db-ro"]
+    assert [one.subject for one in judged(*broken, **{"except": ["*-ro"]}).violations] == ["orders-db"]
+
+
+def test_exclusion_wins_over_name():
+    broken = [a_service("orders-db-ro"), a_service("orders-db")]
+
+    findings = judged(*broken, name="orders-*", **{"except": ["orders-db-ro", "other"]})
+
+    assert [one.subject for one in findings.violations] == ["orders-db"]
+
+
+def test_excluded_services_do_not_count_as_matches():
+    replicas = [a_service("orders-db-ro"), a_service("users-db-ro")]
+
+    (violation,) = judged(*replicas, **{"except": ["*-ro"]}).violations
+
+    assert violation.subject == "all except *-ro in namespace default"
+    assert (violation.observed, violation.expected) == ("0 services", ">= 1")
+    assert violation.evidence == (
+        "namespace default has 2 services",
+        "existing names: orders-db-ro (1), users-db-ro (1)",
+    )
+
+
+def test_exclusion_without_match_hides_nothing():
+    (violation,) = judged(a_service("orders-db"), **{"except": ["ORDERS-*", "orders"]}).violations
+
+    assert violation.subject == "orders-db"

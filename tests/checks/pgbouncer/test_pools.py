@@ -1,6 +1,7 @@
 """`pgbouncer.pools` on a real PgBouncer whose clients are served, wait, or are not let in."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import psycopg
@@ -19,6 +20,7 @@ from opscheck.systems.pgbouncer.pools import (
     RESUME_DATABASE,
     SHOW_CLIENTS,
     SHOW_LIMIT,
+    SHOW_SERVER,
     ListPools,
     PgbouncerPools,
     Pools,
@@ -40,7 +42,8 @@ Judged = Callable[..., Findings]
 @pytest.fixture(name="bouncer", scope="module")
 def _bouncer(clusters, pgbouncer_program) -> Iterator[PgBouncer]:
     server = clusters(next(iter(installed_versions().values())))
-    more = {"reports": f"dbname={DATABASE} pool_size=5 max_db_connections=4", ODD: f"dbname={DATABASE}"}
+    dead = {"dead": "host=127.0.0.1 port=9"}  # port 9: no process listens
+    more = dead | {"reports": f"dbname={DATABASE} pool_size=5 max_db_connections=4", ODD: f"dbname={DATABASE}"}
     with PgBouncer(server, pgbouncer_program, databases=more, max_client_conn="10") as bouncer:
         yield bouncer
 
@@ -85,6 +88,26 @@ def test_clients_that_wait_too_long_are_reported_with_pool(bouncer, judged):
 def waits(bouncer: PgBouncer) -> float:
     pool = bouncer.pool()
     return pool["maxwait"] + pool["maxwait_us"] / 1_000_000
+
+
+def test_clients_without_a_server_wait_at_login(bouncer, judged):
+    with ThreadPoolExecutor(1) as pool:
+        refused = pool.submit(psycopg.connect, bouncer.dsn("app", "dead"), connect_timeout=20)
+        found: list[Finding] = []
+
+        def waits_at_login() -> bool:
+            found[:] = judged(waited=WAITED).violations
+            return bool(found)
+
+        wait_until(waits_at_login, 15, "no client waits at login")
+        bouncer.say("KILL dead")
+        bouncer.say("RESUME dead")
+        with pytest.raises(psycopg.OperationalError):
+            refused.result(30)
+
+    assert [one.subject for one in found] == ["pool dead/app"]
+    assert found[0].observed.endswith("(1 client waits, no server connection is open)")
+    assert found[0].remediation.commands == commands_of(SHOW_SERVER)
 
 
 def test_short_waits_pass(bouncer, judged):

@@ -84,7 +84,7 @@ def read(tables: dict[str, str]) -> Pools:
 
 def test_tables_of_an_old_version_are_read():
     assert read(OLD) == Pools(
-        pools=(Pool(database="shop", user="app", active=3, waiting=2, waited_s=7, servers=8, in_use=5, size=20),),
+        pools=(Pool(database="shop", user="app", active=3, waiting=2, waited_s=7, servers=8, up=7, in_use=5, size=20),),
         databases=(PooledDatabase(name="shop", server="db:5432", connections=8, max_connections=10),),
         clients=5,  # opscheck's own is left out
     )
@@ -101,6 +101,7 @@ def test_tables_of_a_new_version_are_read():
                 waiting=2,
                 waited_s=7.25,
                 servers=8,
+                up=8,
                 in_use=5,
                 size=30,  # the user's own goes before the database's
             ),
@@ -110,6 +111,33 @@ def test_tables_of_a_new_version_are_read():
         max_clients=100,
         paused=True,
     )
+
+
+LOGGING_IN = OLD | {
+    "POOLS": """
+        database user cl_active cl_waiting sv_active sv_login maxwait
+        shop     app  0         2          0         1        0
+    """
+}
+
+
+def test_clients_that_log_in_wait_since_their_last_message():
+    clients = """
+        user     database  state   request_time
+        app      shop      waiting 2026-03-01T12:00:00
+        app      shop      waiting 2026-03-01T12:00:20
+        app      shop      active  2026-03-01T11:00:00
+        other    shop      waiting 2026-03-01T11:00:00
+        opscheck pgbouncer active  2026-03-01T12:00:30
+    """
+    (pool,) = read(LOGGING_IN | {"CLIENTS": clients}).pools
+
+    assert (pool.waited_s, pool.up) == (30, 0)
+
+
+def test_waiting_clients_without_times_are_unknown():
+    with pytest.raises(ProbeError, match="SHOW CLIENTS does not show request_time"):
+        read(LOGGING_IN | {"CLIENTS": "user database state\n app shop waiting"})
 
 
 def test_tested_servers_count_as_idle():

@@ -17,6 +17,7 @@ from opscheck.systems.pgbouncer.pools import (
     SHOW_CLIENTS,
     SHOW_LIMIT,
     SHOW_POOL,
+    SHOW_SERVER,
     PgbouncerPools,
 )
 from tests.servers.pgbouncer import PgBouncer
@@ -51,6 +52,7 @@ class Typed(NamedTuple):
 
 TYPED: Mapping[Remedy, Typed] = {
     SHOW_POOL: Typed(READER, ("waiter-1", "pool_mode"), waiting),
+    SHOW_SERVER: Typed(READER, ("force_user",), waiting),
     SHOW_LIMIT: Typed(READER, ("max_connections",), waiting),
     SHOW_CLIENTS: Typed(READER, ("waiter-1",), waiting),
     RESUME: Typed(ADMIN, ("RESUME",), after("PAUSE")),
