@@ -27,6 +27,7 @@ class Text:
     words: str
 
 
+_TEST = re.compile(r" *(?:async )?def test_(\w+)")
 _CODE_SPAN = re.compile(r"`[^`]*`|\{\{[^}]*\}\}")
 
 
@@ -117,6 +118,13 @@ def texts(path: Path, root: Path) -> Iterator[Text]:
         yield Text(kind, f"{where}:{line}", words)
 
 
+def names_of_tests(path: Path, root: Path) -> Iterator[Text]:
+    """The names of the tests of a Python file. To parse all tests would take ten times as long."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if found := _TEST.match(line):
+            yield Text(Kind.TEST_NAME, f"{path.relative_to(root)}:{number}", found[1])
+
+
 def _python(source: str) -> Iterator[tuple[Kind, int, str]]:
     tree = ast.parse(source)
     skipped: set[int] = set()
@@ -141,8 +149,6 @@ def _definition(
         assert isinstance(first, ast.Expr)
         skipped.add(id(first.value))
         yield Kind.DOCSTRING, first.lineno, text
-    if not isinstance(node, ast.Module) and node.name.startswith("test_"):
-        yield Kind.TEST_NAME, node.lineno, node.name.removeprefix("test_")
 
 
 def _literal(value: ast.expr) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.language import Kind, Text, complaints, texts
+from tests.language import Kind, Text, complaints, names_of_tests, texts
 
 ROOT = Path(__file__).resolve().parent.parent
 QUOTED = ROOT / "opscheck" / "demo" / "kubernetes" / "statuses.py"
@@ -29,7 +29,8 @@ def test_text_that_users_read_is_plain_english(name):
 
 
 def test_test_names_are_plain_english():
-    found = [complaint for text in _texts("tests") if text.kind is Kind.TEST_NAME for complaint in complaints(text)]
+    names = (text for path in sorted((ROOT / "tests").rglob("test_*.py")) for text in names_of_tests(path, ROOT))
+    found = [complaint for text in names for complaint in complaints(text)]
 
     assert not found, "\n".join([f"{len(found)} names to rewrite", *found])
 
@@ -59,11 +60,13 @@ def test_text_of_a_file_has_its_kind_and_line(tmp_path):
     path = tmp_path / "sample.py"
     path.write_text('"""Module."""\n\nLIMIT = 5\n"""Rows."""\n\n\ndef test_it():\n    return f"{LIMIT} rows"\n')
 
-    assert [(text.kind, text.place, text.words) for text in texts(path, tmp_path)] == [
+    found = [*texts(path, tmp_path), *names_of_tests(path, tmp_path)]
+
+    assert [(text.kind, text.place, text.words) for text in found] == [
         (Kind.DOCSTRING, "sample.py:1", "Module."),
         (Kind.FIELD, "sample.py:4", "Rows."),
-        (Kind.TEST_NAME, "sample.py:7", "it"),
         (Kind.STRING, "sample.py:8", "{} rows"),
+        (Kind.TEST_NAME, "sample.py:7", "it"),
     ]
 
 
