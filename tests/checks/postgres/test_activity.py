@@ -270,6 +270,7 @@ def test_commits_without_standby_are_one_finding(own_server, stack):
     writers[0].do("CREATE TABLE paid (id int)")
     with synchronous_standbys(admin, "FIRST 1 (s1, s2)"):
         wait_until(lambda: admin.execute("SHOW synchronous_standby_names").fetchone() != ("",), 20, "not reloaded")
+        admin.execute("CHECKPOINT")  # the checkpointer reads the setting first; from then on commits wait
         for writer in writers:
             writer.begin_to("INSERT INTO paid VALUES (1)")
             wait_until(lambda one=writer: state(admin, one.pid) == ("active", "IPC"), 20, "no wait for a standby")
