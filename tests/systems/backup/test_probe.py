@@ -221,7 +221,7 @@ def test_many_servers_share_the_time_that_there_is(program, tmp_path):
     told = problem(lambda: barman(program(slow), 3))
 
     assert ProblemKind.LATE == told.kind
-    assert time.monotonic() - began < 15  # one after the other they take 24 s
+    assert time.monotonic() - began < 5
 
 
 # -- What is no answer -----------------------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ def test_one_that_does_not_end_is_ended_in_time(program, script, ask):
     told = problem(lambda: ask(program(script), 2))
 
     assert ProblemKind.LATE == told.kind
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 3
 
 
 def test_secrets_in_what_it_complains_of_are_masked(program):

@@ -482,6 +482,6 @@ def test_slow_or_endless_host_ends_in_time(folder, leaf, tmp_path, monkeypatch, 
 
     with pytest.raises(ProbeError) as caught:
         ask(session(), query, 2)
-    assert monotonic() - started < 20
+    assert monotonic() - started < 3
     assert caught.value.problem.kind in {ProblemKind.LATE, ProblemKind.UNREADABLE}
     assert not caught.value.problem.target_down
