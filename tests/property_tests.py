@@ -1,4 +1,4 @@
-"""How many examples property tests try: few before a commit, all with OPSCHECK_THOROUGH=1 as in `make coverage`."""
+"""How many examples property tests try: few before a commit, all with OPSCHECK_THOROUGH=1 as in `.ci/run`."""
 
 import os
 

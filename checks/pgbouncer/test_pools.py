@@ -79,7 +79,7 @@ def _judge_databases(expectation: PgbouncerPools, answer: Pools, findings: Findi
 def _judge_pools(expectation: PgbouncerPools, answer: Pools, observe: Observe, findings: Findings) -> None:
     for pool in _pools(expectation, answer):
         here = findings.on(f"pool {pool.name}", database=pool.database, user=pool.user, pool_size=pool.size)
-        unreachable = pool.up == 0 and pool.waiting > 0
+        unreachable = _is_unreachable(pool, answer)
         grade = partial(here.grade, evidence=[_line(pool)], remedies=(SHOW_SERVER if unreachable else SHOW_POOL,))
         waited, since = Duration(pool.waited_s), observe.now - timedelta(seconds=pool.waited_s)
         detail = "1 client waits" if pool.waiting == 1 else f"{pool.waiting} clients wait"
@@ -87,6 +87,14 @@ def _judge_pools(expectation: PgbouncerPools, answer: Pools, observe: Observe, f
         grade("longest wait for a server connection", waited, expectation.waited, detail=detail, since=since)
         used = Percentage(100.0 * pool.in_use / pool.size if pool.size else 100.0)  # a pool without connections is full
         grade("server connections in use", used, expectation.servers, detail=f"{pool.in_use} of {pool.size}")
+
+
+def _is_unreachable(pool: Pool, answer: Pools) -> bool:
+    """True when clients wait, no pool has a connection to their database, and PgBouncer does not hold them back."""
+    same = (one for one in answer.databases if one.name == pool.database)
+    held_back = answer.paused or pool.size == 0 or any(one.paused or one.disabled for one in same)
+    up = [one.up for one in answer.pools if one.database == pool.database]
+    return pool.waiting > 0 and not held_back and all(number == 0 for number in up)
 
 
 def _pools(expectation: PgbouncerPools, answer: Pools) -> list[Pool]:

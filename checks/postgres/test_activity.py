@@ -1,7 +1,7 @@
 """The activity of a PostgreSQL server's clients."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
@@ -25,6 +25,8 @@ from opscheck.systems.postgres.thresholds import MOST, Value, add_violated, viol
 
 _TRANSACTION_TIMEOUT_SINCE = 170_000
 _WAITS_FOR_STANDBY = "IPC: SyncRep"
+# A standby that lost its connection tries again after wal_retrieve_retry_interval, 5 s by default.
+_RECONNECTED_AFTER = timedelta(seconds=10)
 
 Limits: TypeAlias = dict[str, Graded[Duration]]
 """The limits by clock: query, transaction, idle in transaction."""
@@ -93,11 +95,13 @@ def _measure_allowed(allow: Iterable[Allowed], took: Sequence[Took], findings: F
 
 
 def _commits_without_standby(answer: ActivityAnswer) -> list[Session]:
-    """The sessions that wait for synchronous standbys of which too few are connected."""
+    """The sessions that wait for synchronous standbys of which too few are connected, if one has waited for long."""
     connected = answer.synchronous_standbys
     if connected is None or connected >= answer.standbys_required:
         return []
-    return [session for session in answer.sessions if session.wait == _WAITS_FOR_STANDBY]
+    stuck = [session for session in answer.sessions if session.wait == _WAITS_FOR_STANDBY]
+    starts = [session.query_start for session in stuck if session.query_start is not None]
+    return stuck if starts and answer.at - min(starts) > _RECONNECTED_AFTER else []
 
 
 def _add_missing_standby(answer: ActivityAnswer, stuck: Sequence[Session], findings: Findings) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from inspect import signature
 from pathlib import Path
@@ -42,8 +42,6 @@ SECRET = "planted-7f3e9c"  # noqa: S105 - it must never be printed
 """Plant it in the credentials of `targets`."""
 DEADLINE_S = 0.5
 """Time limit of each query to a misbehaving server."""
-REFUSED_S = 10.0
-"""Time limit of each query to a server that refuses at once: on a busy machine a shorter one passes first."""
 SLACK_S = 1.0
 """Additional time that a busy machine may take."""
 NAME = "target"
@@ -189,7 +187,7 @@ class SystemContract:
         """
         with stand_in() as port:
             target = list(self.targets(port))[place].named(NAME)
-            problems = list(self._problems(target, REFUSED_S if stand_in is refusing else DEADLINE_S))
+            problems = list(self._problems(target))
         for problem in problems:
             assert problem.text, f"a {problem.kind} problem without a text"
             assert SECRET not in f"{problem.text} {problem.advice}", "the text of a problem contains the planted secret"
@@ -257,16 +255,16 @@ class SystemContract:
                     found.setdefault(type(query), query)
         return list(found.values())
 
-    def _problems(self, target: Target, limit_s: float) -> Iterator[Problem]:
-        """The problems of a session with `target`, each raised within `limit_s`."""
+    def _problems(self, target: Target) -> Iterator[Problem]:
+        """The problems of a session with `target`, each raised by its deadline."""
         known = self._registry()
-        session, problem = _in_time(lambda: known.probe(target.kind).open_session(target, limit_s), limit_s)
+        session, problem = _in_time(lambda: known.probe(target.kind).open_session(target, DEADLINE_S))
         if problem is not None:
             yield problem
             return
         try:
             for query in self._queries_of(target.kind):
-                _, problem = _in_time(partial(_answer, known, session, query, limit_s), limit_s)
+                _, problem = _in_time(lambda query=query: _answer(known, session, query, DEADLINE_S))  # type: ignore[misc]
                 if problem is not None:
                     yield problem
         finally:
@@ -287,8 +285,8 @@ def _names_target(field: FieldInfo) -> bool:
     return any(isinstance(part, type) and issubclass(part, Target) for part in parts)
 
 
-def _in_time(call: Callable[[], Any], limit_s: float) -> tuple[Any, Problem | None]:
-    """The result of a call into a probe, or its problem; the call must end within `limit_s`."""
+def _in_time(call: Callable[[], Any]) -> tuple[Any, Problem | None]:
+    """The result of a call into a probe, or its problem; the call must end by its deadline."""
     started = time.monotonic()
     answer, problem = None, None
     try:
@@ -296,7 +294,7 @@ def _in_time(call: Callable[[], Any], limit_s: float) -> tuple[Any, Problem | No
     except ProbeError as error:
         problem = error.problem
     took = time.monotonic() - started
-    assert took < limit_s + SLACK_S, f"it took {took:.1f} s (limit {limit_s} s)"
+    assert took < DEADLINE_S + SLACK_S, f"it took {took:.1f} s (limit {DEADLINE_S} s)"
     return answer, problem
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import click
+import pytest
 from coverage import CoverageData
 
 from tests.mutation.mutations import Mutation, find_mutations
@@ -167,8 +168,8 @@ def record_contexts(tree: Path) -> None:
         f"source = {', '.join(JUDGING)}\n"
     )
     coverage = [sys.executable, "-m", "coverage"]
-    pytest = ["-m", "pytest", "-q", "-n", "2", "-m", "basic", *TESTS]
-    if subprocess.run([*coverage, "run", *pytest], cwd=tree, env=environment(tree), check=False).returncode > 1:
+    tests = ["-m", "pytest", "-q", "-n", "2", "-m", "basic", *TESTS]
+    if subprocess.run([*coverage, "run", *tests], cwd=tree, env=environment(tree), check=False).returncode > 1:
         raise click.ClickException("the unit tests did not run; see above")
     subprocess.run([*coverage, "combine", "--quiet"], cwd=tree, check=True)
 
@@ -199,13 +200,17 @@ def survives(mutant: Mutant, tests: list[str], tree: Path) -> bool:
     place = tree / mutant.path
     place.write_bytes(mutant.mutation.apply(source))
     try:
-        return passes(tests, tree)
+        code = exit_code(tests, tree)
     finally:
         place.write_bytes(source)
+    # A mutant that cannot be imported has no tests either: without it they must be there and pass.
+    if code in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED} and exit_code(tests, tree) != 0:
+        raise click.ClickException(f"the tests of a mutant do not run without it: {mutant}")
+    return code == 0
 
 
-def passes(tests: list[str], tree: Path) -> bool:
-    """Whether pytest passes all of some tests in a copy of the tree."""
+def exit_code(tests: list[str], tree: Path) -> int | None:
+    """The exit code of pytest on some tests in a copy of the tree; None where they wait without end."""
     options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "basic"]
     try:
         done = subprocess.run(
@@ -213,8 +218,8 @@ def passes(tests: list[str], tree: Path) -> bool:
             cwd=tree, env=environment(tree), capture_output=True, timeout=SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+        return None
+    return done.returncode
 
 
 def environment(tree: Path) -> dict[str, str]:

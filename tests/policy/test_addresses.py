@@ -32,7 +32,7 @@ ROWS = [
     ("redis", "ca_file", "https://ca.example.com/ca.pem", "the path of a file, not a URL"),
     ("host", "uri", "http://web-1", "did you mean `kind: http`?"),
     ("kubernetes", "server", "redis://prod", "did you mean `kind: redis`?"),
-    ("kubernetes", "kubeconfig", "file:///root/.kube/config", "the path of a file, not a URL"),
+    ("kubernetes", "kubeconfig", "file:///etc/kubernetes/admin.conf", "the path of a file, not a URL"),
     ("s3", "bucket", "s3://backups", "the name of a bucket alone, without s3://"),
     ("s3", "endpoint_url", "minio:9000", "the scheme is missing; did you mean https://…?"),
 ]

@@ -1,6 +1,5 @@
 """A real Barman, whose catalogue is written by its own code; and real backups by it, where pg_basebackup is there."""
 
-import functools
 import os
 import subprocess
 import sys
@@ -11,8 +10,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from opscheck.demo.postgres import PostgreSQL
-from tests.servers.cache import NotThere, cached, fingerprint, last_line, make_once
-from tests.servers.fetching import FETCHING_TAKES_AT_MOST, cannot, may_fetch, run
+from tests.servers.cache import NotThere
+from tests.servers.fetching import cannot, python_packages
 
 BARMAN = "3.19.1"
 """The version that is fetched."""
@@ -50,22 +49,9 @@ info.save()
 """
 
 
-@functools.cache
 def find_barman() -> Path:
     """The folder of Barman's packages. Fetches them where that is asked for. Raises NotThere."""
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    place = cached(fingerprint(python.encode(), *(package.encode() for package in _PACKAGES)))
-    if not place.is_dir():
-        may_fetch("Barman")
-        make_once(place, _fetch, FETCHING_TAKES_AT_MOST)
-    return place
-
-
-def _fetch(place: Path, within: float) -> None:
-    words = ("install", "--quiet", "--no-deps", "--only-binary=:all:", "--target", str(place), *_PACKAGES)
-    done = run((sys.executable, "-m", "pip", *words), place.parent, within)
-    if done.returncode:
-        raise NotThere(f"Barman cannot be fetched: pip said: {last_line(done.stderr or done.stdout)}")
+    return python_packages("Barman", _PACKAGES)
 
 
 @pytest.fixture(scope="session")

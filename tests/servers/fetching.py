@@ -1,14 +1,16 @@
 """When programs for tests may be fetched, and what becomes of a test without them."""
 
+import functools
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from tests.servers.cache import NotThere
+from tests.servers.cache import NotThere, cached, fingerprint, last_line, make_once
 
 REQUIRED = "OPSCHECK_REQUIRE_STORES"
 """The environment variable that asks to fetch what is missing, and under which a skipped test is a failure."""
@@ -41,3 +43,21 @@ def run(command: Sequence[str], folder: Path, within: float) -> subprocess.Compl
         )
     except subprocess.TimeoutExpired:
         raise NotThere(f"{' '.join(command[:2])} did not end in {within:.0f} s") from None
+
+
+@functools.cache
+def python_packages(name: str, packages: tuple[str, ...]) -> Path:
+    """A folder with these packages only, for PYTHONPATH. Fetches them where that is asked for. Raises NotThere."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    place = cached(fingerprint(python.encode(), *(package.encode() for package in packages)))
+    if not place.is_dir():
+        may_fetch(name)
+        make_once(place, functools.partial(_install, name, packages), FETCHING_TAKES_AT_MOST)
+    return place
+
+
+def _install(name: str, packages: Sequence[str], place: Path, within: float) -> None:
+    words = ("install", "--quiet", "--no-deps", "--only-binary=:all:", "--target", str(place), *packages)
+    done = run((sys.executable, "-m", "pip", *words), place.parent, within)
+    if done.returncode:
+        raise NotThere(f"{name} cannot be fetched: pip said: {last_line(done.stderr or done.stdout)}")

@@ -1,7 +1,8 @@
 """
 Python commands in a process of their own: forked from a server that has imported everything, or in a new interpreter.
 
-A test that takes `interpreter` runs in both manners: forked in `make test`, in a new one in `make test-manners`.
+A test that takes `interpreter` runs in both manners: forked in `make test`, in a new one in `make test-manners`. Those
+of tests/whole run in a new one only.
 """
 
 import json

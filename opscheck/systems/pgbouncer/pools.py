@@ -139,7 +139,7 @@ SHOW_CLIENTS = Remedy(
     "psql {{ dsn }} -c 'show clients'  # max_client_conn is {{ max_clients }}",
 )
 SHOW_SERVER = Remedy(
-    "Start the server, or restore PgBouncer's path and login to it; a larger pool does not help",
+    "Find out why no server connection opens: the server is down, refuses the login, or PgBouncer is paused",
     "psql {{ dsn }} -c 'show databases' -c 'show servers'  # {{ database }}: host, port, and state login",
 )
 REACH = Remedy("Start PgBouncer, or restore the network path to it")

@@ -88,7 +88,7 @@ SET_TRANSACTION_TIMEOUT = Remedy(
 
 # A cancelled commit stays on this server only: neither a cancel nor a timeout is a remedy for a commit that waits.
 SHOW_STANDBYS = Remedy(
-    "Restart or reconnect the synchronous standby; do not cancel the commits, which would then be lost in a failover",
+    "Find out why the synchronous standby does not confirm; do not cancel the commits, a failover would lose them",
     "psql {{ dsn }} -c 'show synchronous_standby_names' "
     "-c 'select application_name, client_addr, state, sync_state from pg_stat_replication'",
 )
@@ -138,7 +138,8 @@ class PostgresActivity(InServer, check="postgres.activity"):
 
     Client sessions and their parallel workers are judged; autovacuum, walsenders and opscheck's own sessions are not.
     A query counts once, regardless of its workers. Sessions that `allow` excludes are still measured. Commits that
-    wait for a synchronous standby that is not connected are one finding at `severity`, regardless of the limits.
+    wait for a synchronous standby that is not connected are one finding at `severity`, once one has waited longer than
+    a standby takes to reconnect.
     """
 
     any_limit_of = ("query", "transaction", "idle_in_transaction")

@@ -7,7 +7,16 @@ from checks.pgbouncer.test_pools import test_clients_get_a_server_connection as 
 from opscheck import Severity
 from opscheck.core.observation import CouldNotObserve, Problem, ProblemKind
 from opscheck.systems.pgbouncer.permissions import render
-from opscheck.systems.pgbouncer.pools import RESUME, ListPools, PgbouncerPools, Pool, PooledDatabase, Pools
+from opscheck.systems.pgbouncer.pools import (
+    RESUME,
+    SHOW_POOL,
+    SHOW_SERVER,
+    ListPools,
+    PgbouncerPools,
+    Pool,
+    PooledDatabase,
+    Pools,
+)
 from opscheck.systems.pgbouncer.target import PgbouncerTarget
 from opscheck.testing import expect, judge
 from tests.servers.typed_commands import commands_of
@@ -37,6 +46,33 @@ def test_pool_without_connections_is_full():
     (finding,) = judged(Pools(pools=(pool,), databases=(), clients=1), servers={"P2": "80%"}).violations
 
     assert "server connections in use 100% (0 of 0)" == finding.observed
+
+
+@pytest.mark.parametrize(
+    ("pool", "database", "others", "remedy"),
+    [
+        ({}, {}, {}, SHOW_SERVER),
+        ({"up": 1}, {}, {}, SHOW_POOL),
+        ({"up": None}, {}, {}, SHOW_POOL),
+        ({"size": 0}, {}, {}, SHOW_POOL),
+        ({}, {"paused": True}, {}, SHOW_POOL),
+        ({}, {"disabled": True}, {}, SHOW_POOL),
+        ({}, {}, {"paused": True}, SHOW_POOL),
+        ({}, {}, {"pools": (Pool(database="shop", user="other", size=20, up=20),)}, SHOW_POOL),
+        ({}, {}, {"pools": (Pool(database="else", user="app", size=20, up=20),)}, SHOW_SERVER),
+    ],
+    ids=["down", "up", "old", "size-0", "paused", "disabled", "all-paused", "other-pool-up", "other-database-up"],
+)
+def test_remedy_of_a_wait_fits_its_cause(pool, database, others, remedy):
+    waits = Pool(**{"database": "shop", "user": "app", "size": 20, "waiting": 1, "waited_s": 9, "up": 0} | pool)
+    shop = PooledDatabase(**{"name": "shop", "server": "db:5432"} | database)
+    answer = Pools(
+        pools=(waits, *others.get("pools", ())), databases=(shop,), clients=1, paused=others.get("paused", False)
+    )
+    found = judged(answer, waited={"P2": "1s"}).violations
+
+    (wait,) = [one for one in found if one.subject == "pool shop/app"]
+    assert wait.remediation.commands == commands_of(remedy)
 
 
 def test_paused_pgbouncer_is_violated():

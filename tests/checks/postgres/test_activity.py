@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -263,7 +264,8 @@ def synchronous_standbys(admin, names: str) -> Iterator[None]:
         admin.execute("SELECT pg_reload_conf()")
 
 
-def test_commits_without_standby_are_one_finding(own_server, stack):
+def test_commits_without_standby_are_one_finding(own_server, stack, monkeypatch):
+    monkeypatch.setattr("checks.postgres.test_activity._RECONNECTED_AFTER", timedelta(0))  # the test does not wait 10 s
     target = PostgresTarget(kind="postgres", dsn=own_server.dsn())
     admin = stack.enter_context(superuser(own_server))
     writers = [stack.enter_context(client(own_server)) for _ in range(2)]

@@ -199,3 +199,21 @@ def test_commit_behind_slow_standby_is_not_to_be_cancelled(connected):
 
     assert finding.subject == describe(waits)
     assert finding.remediation.commands == commands_of(SHOW_SESSION, SHOW_STANDBYS)
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(9, 0), (11, 1)])
+def test_commit_may_wait_until_its_standby_has_reconnected(seconds, found):
+    waits = active(wait="IPC: SyncRep", query_start=ago(seconds=seconds), xact_start=ago(seconds=seconds))
+    expectation = expect(PostgresActivity, TARGET, **LIMITS)
+    answer = ActivityAnswer(
+        at=NOW,
+        server_version=180_000,
+        sessions=(waits,),
+        total=1,
+        synchronous_standby_names="s1",
+        synchronous_standbys=0,
+    )
+    findings = judge(check, expectation, {expectation.activity: answer})
+
+    expected = ["1 commit waits for a synchronous standby: 0 connected"] * found
+    assert [one.observed for one in findings.violations] == expected
